@@ -1,0 +1,3 @@
+"""Keva's Tickets API on your own machine."""
+
+__version__ = "0.1.0"

@@ -20,7 +20,11 @@ class Invalid(Refused):
 
 
 class NoKey(Refused):
-    """No API key, or one that opens nothing."""
+    """No API key, or one that opens nothing; `of_key` is for the log alone."""
+
+    def __init__(self, sentence: str, of_key: str = "") -> None:
+        super().__init__(sentence)
+        self.of_key = of_key
 
 
 class Forbidden(Refused):
@@ -35,16 +39,20 @@ class UnsupportedType(Refused):
     """A body that is not JSON."""
 
 
-class TooMany(Refused):
-    """Over the rate limit."""
-
-
-class Unavailable(Refused):
-    """The desk cannot do it now; `retry_after` is in seconds, None where waiting does not help."""
+class NotNow(Refused):
+    """It may work later: after `retry_after` seconds, None where waiting does not help."""
 
     def __init__(self, sentence: str, retry_after: int | None = None) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+
+
+class TooMany(NotNow):
+    """Over the rate limit."""
+
+
+class Unavailable(NotNow):
+    """The desk cannot do it now."""
 
 
 class CannotStart(Refused):

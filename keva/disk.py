@@ -1,0 +1,34 @@
+"""What SQLite reports of the disk, in the desk's words."""
+
+import sqlite3
+
+from keva.errors import Unavailable
+
+_NOTHING_STORED = "nothing was stored; reads go on"
+# Primary result codes (sqlite.org/rescode.html), with the seconds after which a try may work.
+_TOLD = {
+    sqlite3.SQLITE_FULL: (f"The disk is full: {_NOTHING_STORED}. Make room and try again.", 10),
+    sqlite3.SQLITE_IOERR: (f"The disk failed: {_NOTHING_STORED}. Try again.", 10),
+    sqlite3.SQLITE_READONLY: (f"The database is read-only: {_NOTHING_STORED}. Make its file and folder writable.", None),
+    sqlite3.SQLITE_BUSY: (f"Another program holds the database: {_NOTHING_STORED}. Try again.", 1),
+    sqlite3.SQLITE_CORRUPT: ("The database file is damaged: run the check command, then restore a backup.", None),
+    sqlite3.SQLITE_NOTADB: ("The database file is damaged: run the check command, then restore a backup.", None),
+}
+OTHERWISE = f"The database cannot be used now: {_NOTHING_STORED}. Try again."
+# The data may be anywhere between memory and disk: no later sync can vouch for it (reliability of fsync, LWN 752063).
+_SYNC_FAILED = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
+
+
+def unavailable(error: sqlite3.DatabaseError) -> Unavailable:
+    """The refusal that tells a caller of `error`."""
+    sentence, retry_after = _TOLD.get(_code(error) & 0xFF, (OTHERWISE, 10))
+    return Unavailable(sentence, retry_after)
+
+
+def sync_failed(error: BaseException | None) -> bool:
+    """True when nothing more may be written until a restart."""
+    return isinstance(error, sqlite3.Error) and _code(error) in _SYNC_FAILED
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)

@@ -1,0 +1,141 @@
+"""Ids and keys: minted, digested, checked; who is calling and what that caller may do."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from keva.db import Desk
+from keva.errors import Forbidden, Invalid, NoKey, NotFound
+from keva.tx import Read, Write
+
+READ, WRITE = "tickets:read", "tickets:write"
+SCOPES = (READ, WRITE)
+KEY_PREFIX = "keva_live_"
+
+_ALPHABET = string.digits + string.ascii_lowercase
+_ID = re.compile(r"[a-z]+_[0-9A-Za-z_-]{1,64}")
+_BEARER = re.compile(r"bearer +(.+)", re.IGNORECASE | re.DOTALL)
+
+
+def mint(prefix: str) -> str:
+    """A new id: the prefix and 20 of [0-9a-z], over 100 random bits."""
+    return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(20))}"
+
+
+def is_id(text: str, prefix: str) -> bool:
+    return text.startswith(prefix + "_") and _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling: a key's id (None for the fixed one), its scopes, the workspace it acts in (None: all)."""
+
+    key: str | None
+    scopes: tuple[str, ...]
+    workspace: int | None
+
+    def needs(self, scope: str) -> None:
+        if scope not in self.scopes:
+            raise Forbidden(f"This API key lacks the scope {scope}: use a key that has it.")
+
+    def within(self, tx: Read, workspace_id: str) -> "Caller":
+        """The caller, acting in that workspace alone; NotFound when there is none such within reach."""
+        row = tx.one("SELECT seq FROM workspaces WHERE id = ?", (workspace_id,))
+        if row is None or self.workspace not in (None, row[0]):
+            raise NotFound("There is no such workspace that this API key reaches.")
+        return replace(self, workspace=row[0])
+
+
+class Keyring:
+    """Knows callers by their keys; a fixed key counts as long as the ring lives, and is never stored."""
+
+    def __init__(self, fixed_key: str | None = None) -> None:
+        self._fixed = digest(fixed_key.encode()) if fixed_key else None
+        self._used: dict[str, str] = {}
+
+    def caller(self, tx: Read, authorization: str | None, now: Callable[[], str]) -> Caller:
+        """The caller whose key the Authorization header bears; NoKey without one that is known and not revoked."""
+        bearer = _BEARER.fullmatch(authorization or "")
+        if not bearer:
+            raise NoKey("No API key: send the header 'Authorization: Bearer keva_live_...'.")
+        key_digest = digest(bearer[1].encode("latin-1"))  # as WSGI gives a header's bytes
+        if self._fixed and hmac.compare_digest(key_digest, self._fixed):
+            return Caller(None, SCOPES, None)
+        row = tx.one("SELECT id, scopes, workspace FROM keys WHERE digest = ? AND revoked_at IS NULL", (key_digest,))
+        if row is None:
+            raise NoKey("Invalid API key", f" (a key ending in {bearer[1][-4:]})" if len(bearer[1]) > 26 else "")
+        self._used[row[0]] = now()
+        return Caller(row[0], tuple(row[1].split()), row[2])
+
+    def store_last_used(self, desk: Desk) -> None:
+        """Stores when each key was last used, which stands in memory until then: a write a request would cost more."""
+        used = self._used.copy()
+        if used:
+            with desk.write() as tx:
+                for key, moment in used.items():
+                    tx.all("UPDATE keys SET last_used_at = ? WHERE id = ?", (moment, key))
+        for key, moment in used.items():
+            if self._used[key] == moment:
+                del self._used[key]
+
+
+def digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def check_fixed_key(key: str) -> str:
+    """The key, if it can be sent in a header and says what it is; else Invalid."""
+    if not key.startswith(KEY_PREFIX) or key == KEY_PREFIX:
+        raise Invalid(f"A fixed API key starts with {KEY_PREFIX} and goes on: give one such as {KEY_PREFIX}test.")
+    if not key.isprintable() or key != key.strip():
+        raise Invalid("A fixed API key is sent in a header: leave out line ends, control characters and outer spaces.")
+    return key
+
+
+def create_key(tx: Write, name: str, scopes: tuple[str, ...] = SCOPES, workspace_id: str | None = None) -> dict[str, Any]:
+    """Makes a key; its text, `key`, is told this once. NotFound when there is no such workspace."""
+    workspace = None
+    if workspace_id is not None:
+        workspace = Caller(None, SCOPES, None).within(tx, workspace_id).workspace
+    key = KEY_PREFIX + secrets.token_hex(32)
+    row = {
+        "id": tx.mint("key"),
+        "name": name,
+        "digest": digest(key.encode()),
+        "last_four": key[-4:],
+        "scopes": " ".join(scope for scope in SCOPES if scope in scopes),
+        "workspace": workspace,
+        "now": tx.now,
+    }
+    tx.all(
+        """
+        INSERT INTO keys (id, name, digest, last_four, scopes, workspace, created_at)
+        VALUES (:id, :name, :digest, :last_four, :scopes, :workspace, :now)
+        """,
+        row,
+    )
+    return {"key": key, "id": row["id"]}
+
+
+def list_keys(tx: Read) -> list[dict[str, Any]]:
+    """Every key, oldest first, without its text."""
+    names = ("id", "name", "last_four", "scopes", "workspace_id", "created_at", "last_used_at", "revoked_at")
+    rows = tx.all(
+        """
+        SELECT keys.id, keys.name, last_four, scopes, workspaces.id, keys.created_at, last_used_at, revoked_at
+        FROM keys LEFT JOIN workspaces ON workspaces.seq = keys.workspace
+        ORDER BY keys.seq
+        """
+    )
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def revoke_key(tx: Write, key_id: str) -> None:
+    """From the next request on it opens nothing; NotFound when there is no such key."""
+    if not tx.all("UPDATE keys SET revoked_at = ifnull(revoked_at, ?) WHERE id = ? RETURNING id", (tx.now, key_id)):
+        raise NotFound(f"There is no key {key_id}: 'keys list' shows the ids.")

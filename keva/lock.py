@@ -1,0 +1,51 @@
+"""A lock between processes: a file beside the database that one of them holds at a time."""
+
+import os
+import time
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    import msvcrt
+
+_POLL_SECONDS = 0.002
+
+
+class FileLock:
+    """Held from `acquire` to `release`, and let go by the system when the process dies; not for several threads.
+
+    Its file stays when the lock is let go: removing it would let two processes hold two files of one name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def acquire(self, patience: float = 0.0) -> bool:
+        """True once it is held; False when another holds it for all of `patience` seconds."""
+        for _ in range(round(patience / _POLL_SECONDS)):
+            if self._try():
+                return True
+            time.sleep(_POLL_SECONDS)
+        return self._try()
+
+    def release(self) -> None:
+        if os.name == "nt":
+            os.lseek(self._file, 0, os.SEEK_SET)
+            msvcrt.locking(self._file, msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _try(self) -> bool:
+        try:
+            if os.name == "nt":
+                os.lseek(self._file, 0, os.SEEK_SET)
+                msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # another process holds it
+            return False
+        return True

@@ -1,0 +1,244 @@
+"""The nouns of the desk: strict shapes of what is sent, and the shapes of what is answered."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+# Patterns in the common ground of ECMA 262 (as JSON Schema has it), Rust's regex (as pydantic has it) and Python's.
+_WHITE_SPACE = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Unicode 16
+NOT_BLANK = rf"^[^\u0000]*[^\u0000{_WHITE_SPACE}][^\u0000]*$"
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+# The HTML standard's "valid email address", which <input type=email> checks.
+EMAIL = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*$"
+TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+_DIGITS = re.compile(r"[0-9]{1,15}")
+
+Status = Literal["open", "pending", "solved", "closed"]
+Priority = Literal["low", "medium", "high", "urgent"]
+Direction = Literal["inbound", "outbound"]
+Email = Annotated[str, Field(max_length=254, pattern=EMAIL)]
+Subject = Annotated[str, Field(min_length=1, max_length=255, pattern=NOT_BLANK)]
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=NOT_BLANK)]
+Body = Annotated[str, Field(min_length=1, max_length=100_000, pattern=NOT_BLANK)]
+BodyHtml = Annotated[str, Field(min_length=1, max_length=200_000, pattern=NOT_BLANK)]
+Source = Annotated[str, Field(min_length=1, max_length=64, pattern=NOT_BLANK)]
+Assignee = Annotated[str, Field(min_length=1, max_length=64, pattern=NOT_BLANK, description="User ID to assign")]
+Time = Annotated[str, Field(pattern=TIME, description="UTC, whole seconds")]
+
+
+def _id(prefix: str) -> Any:
+    return Annotated[str, Field(pattern=rf"^{prefix}_[0-9A-Za-z_-]{{1,64}}$")]
+
+
+TicketId = _id("tkt")
+MessageId = _id("msg")
+WorkspaceId = _id("ws")
+
+
+class Sent(BaseModel):
+    """What a caller sends: nothing is coerced, nothing unknown is taken, and what is left out is not null."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
+
+
+class NewTicket(Sent):
+    subject: Subject = Field(description="Ticket subject line")
+    customer_email: Email = Field(description="Customer's email address")
+    customer_name: Name = Field(default=None, description="Customer's name")
+    body: Body = Field(description="Initial message content")
+    source: Source = Field(default="api", description="Source identifier")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "subject": "Order not delivered",
+                "customerEmail": "customer@example.com",
+                "customerName": "Jane Smith",
+                "body": "My order #12345 was supposed to arrive yesterday but I havent received it yet.",
+            }
+        }
+    )
+
+
+class TicketChange(Sent):
+    """At least one of its fields; a null `assignedTo` unassigns."""
+
+    status: Status = Field(default=None)
+    priority: Priority = Field(default=None)
+    assigned_to: Assignee | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "example": {"status": "pending", "priority": "high"}}
+    )
+
+
+class NewMessage(Sent):
+    body: Body = Field(description="Message content")
+    sender_email: Email = Field(description="Sender's email")
+    sender_name: Name = Field(default=None, description="Sender's name")
+    direction: Direction = "inbound"
+    body_html: BodyHtml = Field(default=None, description="HTML version of message")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "body": "Any update on this?",
+                "senderEmail": "customer@example.com",
+                "direction": "inbound",
+            }
+        }
+    )
+
+
+def _plain_digits(text: str) -> int:
+    if not _DIGITS.fullmatch(text):
+        raise ValueError("must be a whole number in plain digits, 15 at most")
+    return int(text)
+
+
+Number = Annotated[int, BeforeValidator(_plain_digits)]
+
+
+class Query(BaseModel):
+    """The query parameter that every call takes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    workspace_id: WorkspaceId = Field(default=None, description="Act in this workspace")
+
+
+class ListQuery(Query):
+    page: Number = Field(default=1, ge=1, le=999_999_999_999_999, description="Page number")
+    per_page: Number = Field(default=20, ge=1, le=100, description="Items per page")
+    status: Status = Field(default=None, description="Filter by status")
+    workspace_id: WorkspaceId = Field(default=None, description="Filter by workspace")
+
+
+class Shown(BaseModel):
+    """What is answered."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+class CreatedTicket(Shown):
+    id: TicketId
+    subject: Subject
+    status: Status
+    priority: Priority
+    customer_email: Email
+    customer_name: Name | None
+    source: Source
+    created_at: Time
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "tkt_xyz789",
+                "subject": "Order not delivered",
+                "status": "open",
+                "priority": "medium",
+                "customerEmail": "customer@example.com",
+                "customerName": "Jane Smith",
+                "source": "api",
+                "createdAt": "2024-01-15T14:22:00Z",
+            }
+        }
+    )
+
+
+class Ticket(Shown):
+    id: TicketId
+    subject: Subject
+    status: Status
+    priority: Priority
+    customer_email: Email
+    customer_name: Name | None
+    source: Source
+    assigned_to: Assignee | None
+    resolution_type: str | None
+    tags: list[str]
+    created_at: Time
+    updated_at: Time
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "tkt_abc123",
+                "subject": "Cannot access my account",
+                "status": "open",
+                "priority": "high",
+                "customerEmail": "customer@example.com",
+                "customerName": "John Doe",
+                "source": "email",
+                "assignedTo": None,
+                "resolutionType": None,
+                "tags": ["login", "urgent"],
+                "createdAt": "2024-01-15T10:30:00Z",
+                "updatedAt": "2024-01-15T10:30:00Z",
+            }
+        }
+    )
+
+
+class Message(Shown):
+    id: MessageId
+    ticket_id: TicketId
+    direction: Direction
+    sender_email: Email
+    sender_name: Name = Field(default=None, description="Left out when there is none")
+    body: Body
+    body_html: BodyHtml = Field(default=None, description="Left out when there is none")
+    created_at: Time
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "msg_001",
+                "ticketId": "tkt_abc123",
+                "direction": "inbound",
+                "senderEmail": "customer@example.com",
+                "senderName": "John Doe",
+                "body": "I need help with my order",
+                "createdAt": "2024-01-15T10:30:00Z",
+            }
+        }
+    )
+
+
+class Pagination(Shown):
+    page: int
+    per_page: int
+    total: int
+
+
+class OneTicket(Shown):
+    data: Ticket
+
+
+class OneCreatedTicket(Shown):
+    data: CreatedTicket
+
+
+class OneMessage(Shown):
+    data: Message
+
+
+class TicketPage(Shown):
+    data: list[Ticket]
+    pagination: Pagination
+
+
+class AllMessages(Shown):
+    data: list[Message]
+
+
+class Detail(Shown):
+    field: str
+    message: str
+
+
+class Refusal(Shown):
+    error: str = Field(description="What is wrong and how to mend it")
+    details: list[Detail] = Field(default=None, description="The fields to blame, all at once")

@@ -1,0 +1,175 @@
+"""The OpenAPI 3.1 document, made from the calls and the models that serve them."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from keva import __version__, models
+from keva.api import Call
+
+_INFO = {
+    "title": "Keva Tickets API",
+    "version": __version__,
+    "description": "Create and manage support tickets via the API.",
+}
+_SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer keva_live_...`"}
+}
+_WORKSPACE_HEADER = {
+    "name": "X-Workspace-Id",
+    "in": "header",
+    "description": "Act in this workspace; the same as `workspace_id`",
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+_ALLOW = {"Allow": {"schema": {"type": "string"}}}
+_LIMITS = {
+    f"X-RateLimit-{name}": {"description": "With a rate limit only", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+    for name in ("Limit", "Remaining", "Reset")
+}
+# What any call may be refused with; a body brings two more.
+_REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
+    400: ("What was sent cannot be taken", {}),
+    401: ("No API key, or a wrong one", _CHALLENGE),
+    403: ("The API key lacks the scope", {}),
+    404: ("No such route, ticket or workspace that the API key reaches", {}),
+    405: ("No such method here", _ALLOW),
+    408: ("The request did not arrive in time", {}),
+    413: ("The body is over 4 MiB", {}),
+    415: ("The body is not application/json", {}),
+    429: ("Over the rate limit", _RETRY_AFTER),
+    431: ("The head is over 32 KiB", {}),
+    500: ("A bug of the service", {}),
+    503: ("Not now: nothing was stored", _RETRY_AFTER),
+}
+_OF_A_BODY = (413, 415)
+_HEALTH = {
+    "operationId": "get_health",
+    "summary": "Whether the desk answers and takes writes",
+    "security": [],
+    "responses": {
+        "200": {
+            "description": "It does",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"status": {"const": "ok"}},
+                        "required": ["status"],
+                        "additionalProperties": False,
+                    }
+                }
+            },
+        }
+    },
+}
+
+
+def document(calls: Iterable[Call]) -> dict[str, Any]:
+    """The whole document, ready for JSON."""
+    calls = list(calls)
+    paths: dict[str, dict[str, Any]] = {}
+    for call in calls:
+        paths.setdefault(re.sub(r"<(\w+)>", r"{\1}", call.path), {})[call.method.lower()] = _operation(call)
+    health = _HEALTH | {"responses": _HEALTH["responses"] | {"503": _refusal(503), "405": _refusal(405)}}
+    return {
+        "openapi": "3.1.0",
+        "info": _INFO,
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "paths": paths | {"/healthz": {"get": health}},
+        "components": {"securitySchemes": _SCHEMES, "schemas": _schemas(calls)},
+    }
+
+
+def _operation(call: Call) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": call.view.__name__,
+        "summary": call.summary,
+        "description": f"Needs the scope `{call.scope}`.",
+        "parameters": [*_path_parameters(call), *_query_parameters(call.query), _workspace_header(call.query)],
+        "responses": {str(call.status): _success(call)},
+    }
+    if call.body:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(call.body)}}}
+    for status in _REFUSALS:
+        if call.body or status not in _OF_A_BODY:
+            operation["responses"][str(status)] = _refusal(status)
+    return operation
+
+
+def _path_parameters(call: Call) -> list[dict[str, Any]]:
+    ids = re.findall(r"<(\w+)>", call.path)
+    schema = _schema(models.Ticket)["properties"]["id"]
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in ids]
+
+
+def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
+    parameters = []
+    for name, schema in _schema(query)["properties"].items():
+        description = {"description": schema.pop("description")}
+        parameters.append({"name": name, "in": "query", "required": False, **description, "schema": schema})
+    return parameters
+
+
+def _workspace_header(query: type[BaseModel]) -> dict[str, Any]:
+    schema = _schema(query)["properties"]["workspace_id"]
+    del schema["description"]
+    return {**_WORKSPACE_HEADER, "required": False, "schema": schema}
+
+
+def _success(call: Call) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "description": call.summary,
+        "headers": dict(_LIMITS),
+        "content": {"application/json": {"schema": _ref(call.answer)}},
+    }
+    if call.answer is models.OneCreatedTicket:
+        answer["headers"]["Location"] = {"description": "The ticket's path", "schema": {"type": "string"}}
+        followers = ("get_ticket", "update_ticket", "list_messages", "add_message")
+        parameters = {"ticket_id": "$response.body#/data/id"}
+        answer["links"] = {name: {"operationId": name, "parameters": parameters} for name in followers}
+    return answer
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    description, headers = _REFUSALS[status]
+    content = {"application/json": {"schema": _ref(models.Refusal)}}
+    return {"description": description, "content": content} | ({"headers": headers} if headers else {})
+
+
+class _Plain(GenerateJsonSchema):
+    """Without titles, which say a name again, and without the null that stands for 'not sent'."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        given = super().default_schema(schema)
+        if given.get("default", "") is None:
+            del given["default"]
+        return given
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(schema_generator=_Plain)
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _schemas(calls: list[Call]) -> dict[str, Any]:
+    wanted = [call.answer for call in calls] + [call.body for call in calls if call.body] + [models.Refusal]
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(wanted)],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Plain,
+    )
+    schemas: dict[str, Any] = definitions["$defs"]
+    for schema in schemas.values():
+        schema.pop("title", None)
+    return schemas

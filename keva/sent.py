@@ -1,0 +1,131 @@
+"""What a caller sent, checked against a model, and told in plain words where it does not fit."""
+
+import json
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from keva.errors import Invalid
+from keva.models import EMAIL, NOT_BLANK, Query
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_TOLD_AT_ONCE = 5  # fields in the sentence; all of them are in the details
+_SHOWN_OF_A_NAME = 100  # characters
+
+# What is said of a field, by the pydantic type of its error; the words in braces come from the error's context.
+_WRONG = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_unicode": "holds half a surrogate pair: send whole characters",
+    "string_too_short": "must not be blank",
+    "string_too_long": "is too long: at most {max_length} characters",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "value_error": "{error}",
+}
+
+
+def read_json(data: bytes, what: str = "The body") -> Any:
+    """The value of strict JSON: UTF-8, no duplicate keys, no NaN; Invalid, which names `what`, for anything else."""
+    if not data.strip():
+        raise Invalid(f"{what} is empty: send a JSON object.")
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{what} is not UTF-8 at byte {error.start}: encode the JSON as UTF-8.") from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Invalid(f"{what} is not JSON: {error.msg.lower()} at {where}.") from error
+    except RecursionError as error:
+        raise Invalid(f"{what} is nested too deep: send a flat JSON object.") from error
+    except ValueError as error:  # of int(), past 4,300 digits
+        raise Invalid(f"{what} holds a number with too many digits.") from error
+
+
+def read_object(data: bytes, model: type[Model]) -> Model:
+    """The JSON object in a body, as `model` has it."""
+    value = read_json(data)
+    if not isinstance(value, dict):
+        raise Invalid("The body is not a JSON object: send one such as {\"subject\": \"...\"}.")
+    if not value and model.model_json_schema().get("minProperties"):
+        raise Invalid(f"The body is an empty object: send at least one of {_names(model)}.")
+    return fit(model, value)
+
+
+def read_query(query_string: str) -> list[tuple[str, str]]:
+    """The parameters in their order, those without a value too."""
+    return parse_qsl(query_string, keep_blank_values=True) if query_string else []
+
+
+def fit_query(model: type[Model], pairs: list[tuple[str, str]]) -> Model:
+    """The parameters as `model` has them; a repeated, empty or unknown one is Invalid."""
+    given = dict(pairs)
+    wrong = {}
+    for name, value in pairs:
+        if name in model.model_fields and value == "":
+            wrong[name] = "must not be empty: leave it out or give a value"
+    if len(given) < len(pairs):
+        names = [name for name, _ in pairs]
+        wrong |= {name: "is given more than once" for name in given if names.count(name) > 1}
+    return fit(model, given, wrong)
+
+
+def fit(model: type[Model], given: dict[str, Any], wrong: dict[str, str] | None = None) -> Model:
+    """`given` as a `model`; Invalid, with all that is wrong at once, where it does not fit or `wrong` says so."""
+    wrong = wrong or {}
+    try:
+        fitting = model.model_validate(given)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            wrong.setdefault(_field(detail), _message(detail, model))
+    if not wrong:
+        return fitting
+    details = [{"field": field, "message": message} for field, message in wrong.items()]
+    told = [f"{detail['field']} {detail['message']}" for detail in details[:_TOLD_AT_ONCE]]
+    more = [f"and {len(details) - len(told)} more"] if len(details) > len(told) else []
+    raise Invalid("; ".join(told + more) + ".", details)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Invalid(f"The key {twice[:_SHOWN_OF_A_NAME]!r} is given more than once in one object: leave one.")
+    return value
+
+
+def _no_number(text: str) -> Any:
+    raise Invalid(f"{text} is not JSON: leave it out or send a number.")
+
+
+def _field(detail: ErrorDetails) -> str:
+    return ".".join(str(part)[:_SHOWN_OF_A_NAME] for part in detail["loc"])
+
+
+def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        noun = "parameter" if issubclass(model, Query) else "field"
+        return f"is not a {noun} of this call, which takes {_names(model)}"
+    if value is None:
+        return "must not be null: leave it out instead"
+    if kind == "string_pattern_mismatch":
+        return _mismatch(detail["ctx"]["pattern"], value)
+    return _WRONG[kind].format(**detail.get("ctx", {}))
+
+
+def _mismatch(pattern: str, value: str) -> str:
+    if pattern == EMAIL:
+        return "must be an email address such as customer@example.com"
+    if pattern == NOT_BLANK:
+        return "must not hold the character NUL" if "\0" in value else "must not be blank"
+    return f"must match {pattern}"
+
+
+def _names(model: type[BaseModel]) -> str:
+    return ", ".join(field.alias or name for name, field in model.model_fields.items())

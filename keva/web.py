@@ -1,0 +1,166 @@
+"""Joins the calls to a Flask app: who may call, what was sent, and one shape for every refusal."""
+
+import json
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from keva import api, errors, log, openapi
+from keva.db import Desk
+from keva.identity import Caller, Keyring
+from keva.limit import RateLimit
+from keva.sent import fit_query, read_object, read_query
+
+MAX_BODY = 4 * 1024 * 1024
+
+_STATUSES = {
+    errors.Invalid: 400,
+    errors.NoKey: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.UnsupportedType: 415,
+    errors.TooMany: 429,
+    errors.Unavailable: 503,
+}
+_BUG = "Keva failed on this request, which is a bug: its log has the details."
+
+
+def create_app(desk: Desk, keyring: Keyring, rate_limit: int = 0, verbose: bool = False) -> Flask:
+    """The whole service as a WSGI application; `rate_limit` is in requests a minute for each key, 0 for none."""
+    app = Flask("keva", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
+    gate = _Gate(desk, keyring, RateLimit(rate_limit, desk.clock) if rate_limit else None)
+    for call in api.CALLS:
+        app.add_url_rule(call.path, call.view.__name__, _view(desk, gate, call), methods=[call.method])
+    _add_own_routes(app, desk)
+    app.register_error_handler(errors.Refused, _refused)
+    app.register_error_handler(HTTPException, _http_refused)
+    app.register_error_handler(Exception, _failed)
+    if rate_limit:
+        app.after_request(_tell_limit)
+    if verbose:
+        app.after_request(_tell_success)
+    return app
+
+
+class _Gate:
+    """Lets a caller in, in the contract's order: key, limit, scope, workspace."""
+
+    def __init__(self, desk: Desk, keyring: Keyring, limit: RateLimit | None) -> None:
+        self._desk, self._keyring, self._limit = desk, keyring, limit
+
+    def admit(self, scope: str, asked: list[tuple[str, str]]) -> Caller:
+        tx = self._desk.read()
+        caller = self._keyring.caller(tx, request.headers.get("Authorization"), self._desk.now)
+        if self._limit:
+            g.limit, refusal = self._limit.count(caller.key)
+            if refusal:
+                raise refusal
+        caller.needs(scope)
+        # An empty or repeated parameter is refused with the other parameters.
+        picked = {value for name, value in asked if name == "workspace_id" and value}
+        if "X-Workspace-Id" in request.headers:
+            picked.add(request.headers["X-Workspace-Id"])
+        reached = {caller.within(tx, workspace_id) for workspace_id in picked}
+        if len(reached) > 1:
+            raise errors.Invalid("X-Workspace-Id and workspace_id name two workspaces: send one of them.")
+        return reached.pop() if reached else caller
+
+
+def _view(desk: Desk, gate: _Gate, call: api.Call) -> Any:
+    plain = call.query()
+
+    def view(**path: str) -> Response:
+        asked = read_query(request.query_string.decode("latin-1"))
+        caller = gate.admit(call.scope, asked)
+        query = fit_query(call.query, asked) if asked else plain
+        body = (read_object(_body(), call.body),) if call.body else ()
+        return _answer(call.view(desk, caller, query, *body, **path))
+
+    return view
+
+
+def _body() -> bytes:
+    data = request.get_data(cache=False)
+    if request.mimetype != "application/json" and (data or request.mimetype):
+        raise errors.UnsupportedType("The body is not JSON: send the header 'Content-Type: application/json'.")
+    return data
+
+
+def _answer(answer: api.Answer) -> Response:
+    response = Response(answer.json, answer.status, mimetype="application/json")
+    if answer.location:
+        response.autocorrect_location_header = False
+        response.headers["Location"] = answer.location
+    return response
+
+
+def _add_own_routes(app: Flask, desk: Desk) -> None:
+    document = json.dumps(openapi.document(api.CALLS), ensure_ascii=False)
+    pointers = json.dumps({"openapi": "/openapi.json", "health": "/healthz"})
+
+    def healthz() -> Response:
+        desk.check_health()
+        return _json('{"status":"ok"}')
+
+    app.add_url_rule("/", "root", lambda: _json(pointers), methods=["GET"])
+    app.add_url_rule("/openapi.json", "openapi", lambda: _json(document), methods=["GET"])
+    app.add_url_rule("/healthz", "healthz", healthz, methods=["GET"])
+
+
+def _json(text: str) -> Response:
+    return Response(text, mimetype="application/json")
+
+
+def _refused(error: errors.Refused) -> Response:
+    status = _STATUSES[type(error)]
+    response = _refusal(status, error.sentence, getattr(error, "details", None), getattr(error, "of_key", ""))
+    if isinstance(error, errors.NoKey):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.NotNow) and error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _http_refused(error: HTTPException) -> Response:
+    """What Flask and Werkzeug refuse by themselves."""
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = _refusal(405, f"{request.method} is not a method of this path: use {allowed}.")
+        response.headers["Allow"] = allowed
+        return response
+    if isinstance(error, NotFound):
+        return _refusal(404, _no_route(request.path))
+    if isinstance(error, RequestEntityTooLarge):
+        return _refusal(413, f"The body is over {MAX_BODY // 1024**2} MiB: send less.")
+    return _refusal(error.code or 400, f"The request cannot be read ({error.name.lower()}): mend it and try again.")
+
+
+def _no_route(path: str) -> str:
+    if path != "/" and path.endswith("/"):
+        return "There is no such path: leave out the slash at its end."
+    return "There is no such path: the calls are under /api/v1/tickets, and /openapi.json describes them."
+
+
+def _failed(error: Exception) -> Response:
+    log.LOG.exception("%s %s failed", request.method, request.path)
+    return _refusal(500, _BUG)
+
+
+def _refusal(status: int, sentence: str, details: Any = None, of_key: str = "") -> Response:
+    log.answered(request.remote_addr or "-", request.method, request.path, status, sentence + of_key)
+    return Response(errors.body(sentence, details), status, mimetype="application/json")
+
+
+def _tell_limit(response: Response) -> Response:
+    response.headers.update(g.get("limit", {}))
+    return response
+
+
+def _tell_success(response: Response) -> Response:
+    if response.status_code < 400:
+        log.answered(request.remote_addr or "-", request.method, request.path, response.status_code)
+    return response

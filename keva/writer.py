@@ -1,0 +1,154 @@
+"""The one connection that writes: whose turn it is, the commit that writes share, the checkpoints."""
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keva import disk
+from keva.errors import Unavailable
+from keva.lock import FileLock
+from keva.log import LOG
+from keva.tx import Read
+
+CHECKPOINT_PAGES = 1000  # of 4 KiB: the WAL stays near 4 MiB under constant load
+PATIENCE = 1.0  # seconds for another process's transaction: a key is made in milliseconds, an import takes longer
+_BROKEN = "The disk failed while writing: nothing is stored until Keva is started again; reads go on."
+
+
+class _Batch:
+    """Writes that share a commit."""
+
+    def __init__(self) -> None:
+        self.settled = threading.Event()
+        self.error: Unavailable | None = None
+
+
+class Writer:
+    """Keeps `connection` and the file that `lock` guards; the paragraph at the top of db.py says how."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: FileLock, wal: Path) -> None:
+        self.trouble: str | None = None  # why the last write was not stored
+        self._connection, self._lock = connection, lock
+        self._wal = wal.open("rb", buffering=0)
+        self._broken = False
+        self._turn = threading.Lock()
+        self._waiting: deque[None] = deque()  # an entry for each thread that waits for its turn: += is not atomic
+        self._batch = _Batch()
+        self._patience = PATIENCE
+        self._checkpoint_at = CHECKPOINT_PAGES
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Safe on disk once the block is left; an exception undoes all of it, and nothing of others.
+
+        Raises Unavailable when it cannot be stored now.
+        """
+        try:
+            with self._in_turn() as batch, self._savepoint(batch):
+                yield self._connection
+            batch.settled.wait()
+            if batch.error:
+                raise Unavailable(batch.error.sentence, batch.error.retry_after) from batch.error.__cause__
+        except Unavailable as error:
+            self.trouble = error.sentence
+            self._broken = self._broken or disk.sync_failed(error.__cause__)
+            raise
+        self.trouble = None
+
+    def close(self) -> None:
+        """Waits for the turn; the last connection to be closed folds the WAL into the file."""
+        with self._turn:
+            self._connection.close()
+            self._wal.close()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[_Batch]:
+        self._waiting.append(None)
+        with self._turn:
+            self._waiting.pop()
+            batch = self._batch if self._connection.in_transaction else self._begin()
+            try:
+                yield batch
+            finally:
+                if not (self._connection.in_transaction and self._waiting):
+                    self._settle(batch)
+
+    def _begin(self) -> _Batch:
+        if self._broken:
+            raise Unavailable(_BROKEN)
+        if not self._lock.acquire(self._patience):
+            self._patience = 0.0  # the next one need not wait as long in vain
+            raise Unavailable("Another Keva command is writing to the database: try again.", retry_after=1)
+        self._patience = PATIENCE
+        try:
+            self._run("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
+        self._batch = _Batch()
+        return self._batch
+
+    @contextmanager
+    def _savepoint(self, batch: _Batch) -> Iterator[None]:
+        try:
+            self._run("SAVEPOINT one")
+            yield
+            self._run("RELEASE one")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK TO one")
+                self._run("RELEASE one")
+            else:  # SQLite has undone what the others wrote too
+                batch.error = error if isinstance(error, Unavailable) else Unavailable(disk.OTHERWISE, 1)
+            raise
+
+    def _settle(self, batch: _Batch) -> None:
+        """Commits for all who share the batch, then lets other processes in."""
+        try:
+            if self._connection.in_transaction:
+                self._commit(batch)
+            batch.settled.set()
+            self._checkpoint()
+        finally:
+            batch.settled.set()
+            self._lock.release()
+
+    def _commit(self, batch: _Batch) -> None:
+        try:
+            self._run("COMMIT")
+        except Unavailable as error:
+            batch.error = error
+            self._broken = disk.sync_failed(error.__cause__)
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+
+    def _checkpoint(self) -> None:
+        """Folds the WAL into the file once it is long, so that it is written anew from its start."""
+        if self._broken or not self._wal_reaches(self._checkpoint_at):
+            return
+        try:
+            [(busy, *_)] = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        except sqlite3.DatabaseError as error:
+            LOG.error("The database could not be checkpointed: %s", disk.unavailable(error).sentence)
+            self._broken = disk.sync_failed(error)
+            busy = True
+        # Whoever reads an older state for long, as a backup does, holds the WAL: don't ask again at every write.
+        self._checkpoint_at = 2 * self._checkpoint_at if busy else CHECKPOINT_PAGES
+
+    def _wal_reaches(self, pages: int) -> bool:
+        """True when that many are in it since it was last begun anew: each bears its salt (sqlite.org/walformat.html).
+
+        The file's size does not tell: cutting it short each time would cost two fifths of the writes a second.
+        """
+        salt = self._wal_bytes(16, 8)
+        return self._wal_bytes(32 + (pages - 1) * (24 + 4096) + 8, 8) == salt
+
+    def _wal_bytes(self, start: int, count: int) -> bytes:
+        self._wal.seek(start)
+        return self._wal.read(count)
+
+    def _run(self, sql: str) -> None:
+        Read(self._connection).all(sql)
