@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -82,9 +81,7 @@ def get_ticket(desk: Desk, caller: Caller, _: models.Query, ticket_id: str) -> A
 
 
 @call("PATCH", "/tickets/<ticket_id>", scope=WRITE, body=models.TicketChange, answer=models.OneTicket)
-def update_ticket(
-    desk: Desk, caller: Caller, _: models.Query, change: models.TicketChange, ticket_id: str
-) -> Answer:
+def update_ticket(desk: Desk, caller: Caller, _: models.Query, change: models.TicketChange, ticket_id: str) -> Answer:
     """Update a ticket."""
     with desk.write() as tx:
         ticket = tickets.update(tx, caller, ticket_id, change)
@@ -97,7 +94,9 @@ def list_messages(desk: Desk, caller: Caller, _: models.Query, ticket_id: str) -
     return Answer(f'{{"data":[{tickets.list_messages(desk.read(), caller, ticket_id)}]}}')
 
 
-@call("POST", "/tickets/<ticket_id>/messages", scope=WRITE, body=models.NewMessage, answer=models.OneMessage, status=201)
+@call(
+    "POST", "/tickets/<ticket_id>/messages", scope=WRITE, body=models.NewMessage, answer=models.OneMessage, status=201
+)
 def add_message(desk: Desk, caller: Caller, _: models.Query, new: models.NewMessage, ticket_id: str) -> Answer:
     """Add a message."""
     with desk.write() as tx:
@@ -107,5 +106,3 @@ def add_message(desk: Desk, caller: Caller, _: models.Query, new: models.NewMess
 
 def _data(json: str) -> str:
     return f'{{"data":{json}}}'
-
-

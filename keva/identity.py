@@ -97,7 +97,9 @@ def check_fixed_key(key: str) -> str:
     return key
 
 
-def create_key(tx: Write, name: str, scopes: tuple[str, ...] = SCOPES, workspace_id: str | None = None) -> dict[str, Any]:
+def create_key(
+    tx: Write, name: str, scopes: tuple[str, ...] = SCOPES, workspace_id: str | None = None
+) -> dict[str, Any]:
     """Makes a key; its text, `key`, is told this once. NotFound when there is no such workspace."""
     workspace = None
     if workspace_id is not None:

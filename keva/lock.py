@@ -1,13 +1,14 @@
 """A lock between processes: a file beside the database that one of them holds at a time."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 _POLL_SECONDS = 0.002
 
@@ -30,7 +31,7 @@ class FileLock:
         return self._try()
 
     def release(self) -> None:
-        if os.name == "nt":
+        if sys.platform == "win32":
             os.lseek(self._file, 0, os.SEEK_SET)
             msvcrt.locking(self._file, msvcrt.LK_UNLCK, 1)
         else:
@@ -41,7 +42,7 @@ class FileLock:
 
     def _try(self) -> bool:
         try:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 os.lseek(self._file, 0, os.SEEK_SET)
                 msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
             else:

@@ -28,13 +28,11 @@ Assignee = Annotated[str, Field(min_length=1, max_length=64, pattern=NOT_BLANK, 
 Time = Annotated[str, Field(pattern=TIME, description="UTC, whole seconds")]
 
 
-def _id(prefix: str) -> Any:
-    return Annotated[str, Field(pattern=rf"^{prefix}_[0-9A-Za-z_-]{{1,64}}$")]
+TicketId = Annotated[str, Field(pattern="^tkt_[0-9A-Za-z_-]{1,64}$")]
+MessageId = Annotated[str, Field(pattern="^msg_[0-9A-Za-z_-]{1,64}$")]
+WorkspaceId = Annotated[str, Field(pattern="^ws_[0-9A-Za-z_-]{1,64}$")]
 
-
-TicketId = _id("tkt")
-MessageId = _id("msg")
-WorkspaceId = _id("ws")
+NOT_SENT: Any = None  # the default of what may be left out, but not be null
 
 
 class Sent(BaseModel):
@@ -46,7 +44,7 @@ class Sent(BaseModel):
 class NewTicket(Sent):
     subject: Subject = Field(description="Ticket subject line")
     customer_email: Email = Field(description="Customer's email address")
-    customer_name: Name = Field(default=None, description="Customer's name")
+    customer_name: Name = Field(default=NOT_SENT, description="Customer's name")
     body: Body = Field(description="Initial message content")
     source: Source = Field(default="api", description="Source identifier")
 
@@ -65,8 +63,8 @@ class NewTicket(Sent):
 class TicketChange(Sent):
     """At least one of its fields; a null `assignedTo` unassigns."""
 
-    status: Status = Field(default=None)
-    priority: Priority = Field(default=None)
+    status: Status = Field(default=NOT_SENT)
+    priority: Priority = Field(default=NOT_SENT)
     assigned_to: Assignee | None = None
 
     model_config = ConfigDict(
@@ -77,9 +75,9 @@ class TicketChange(Sent):
 class NewMessage(Sent):
     body: Body = Field(description="Message content")
     sender_email: Email = Field(description="Sender's email")
-    sender_name: Name = Field(default=None, description="Sender's name")
+    sender_name: Name = Field(default=NOT_SENT, description="Sender's name")
     direction: Direction = "inbound"
-    body_html: BodyHtml = Field(default=None, description="HTML version of message")
+    body_html: BodyHtml = Field(default=NOT_SENT, description="HTML version of message")
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -106,14 +104,14 @@ class Query(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    workspace_id: WorkspaceId = Field(default=None, description="Act in this workspace")
+    workspace_id: WorkspaceId = Field(default=NOT_SENT, description="Act in this workspace")
 
 
 class ListQuery(Query):
     page: Number = Field(default=1, ge=1, le=999_999_999_999_999, description="Page number")
     per_page: Number = Field(default=20, ge=1, le=100, description="Items per page")
-    status: Status = Field(default=None, description="Filter by status")
-    workspace_id: WorkspaceId = Field(default=None, description="Filter by workspace")
+    status: Status = Field(default=NOT_SENT, description="Filter by status")
+    workspace_id: WorkspaceId = Field(default=NOT_SENT, description="Filter by workspace")
 
 
 class Shown(BaseModel):
@@ -187,9 +185,9 @@ class Message(Shown):
     ticket_id: TicketId
     direction: Direction
     sender_email: Email
-    sender_name: Name = Field(default=None, description="Left out when there is none")
+    sender_name: Name = Field(default=NOT_SENT, description="Left out when there is none")
     body: Body
-    body_html: BodyHtml = Field(default=None, description="Left out when there is none")
+    body_html: BodyHtml = Field(default=NOT_SENT, description="Left out when there is none")
     created_at: Time
 
     model_config = ConfigDict(
@@ -241,4 +239,4 @@ class Detail(Shown):
 
 class Refusal(Shown):
     error: str = Field(description="What is wrong and how to mend it")
-    details: list[Detail] = Field(default=None, description="The fields to blame, all at once")
+    details: list[Detail] = Field(default=NOT_SENT, description="The fields to blame, all at once")

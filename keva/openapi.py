@@ -27,7 +27,10 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"ty
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 _ALLOW = {"Allow": {"schema": {"type": "string"}}}
 _LIMITS = {
-    f"X-RateLimit-{name}": {"description": "With a rate limit only", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+    f"X-RateLimit-{name}": {
+        "description": "With a rate limit only",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    }
     for name in ("Limit", "Remaining", "Reset")
 }
 # What any call may be refused with; a body brings two more.
@@ -46,25 +49,11 @@ _REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
     503: ("Not now: nothing was stored", _RETRY_AFTER),
 }
 _OF_A_BODY = (413, 415)
-_HEALTH = {
-    "operationId": "get_health",
-    "summary": "Whether the desk answers and takes writes",
-    "security": [],
-    "responses": {
-        "200": {
-            "description": "It does",
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {"status": {"const": "ok"}},
-                        "required": ["status"],
-                        "additionalProperties": False,
-                    }
-                }
-            },
-        }
-    },
+_HEALTHY = {
+    "type": "object",
+    "properties": {"status": {"const": "ok"}},
+    "required": ["status"],
+    "additionalProperties": False,
 }
 
 
@@ -74,13 +63,12 @@ def document(calls: Iterable[Call]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for call in calls:
         paths.setdefault(re.sub(r"<(\w+)>", r"{\1}", call.path), {})[call.method.lower()] = _operation(call)
-    health = _HEALTH | {"responses": _HEALTH["responses"] | {"503": _refusal(503), "405": _refusal(405)}}
     return {
         "openapi": "3.1.0",
         "info": _INFO,
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
-        "paths": paths | {"/healthz": {"get": health}},
+        "paths": paths | {"/healthz": {"get": _health()}},
         "components": {"securitySchemes": _SCHEMES, "schemas": _schemas(calls)},
     }
 
@@ -99,6 +87,16 @@ def _operation(call: Call) -> dict[str, Any]:
         if call.body or status not in _OF_A_BODY:
             operation["responses"][str(status)] = _refusal(status)
     return operation
+
+
+def _health() -> dict[str, Any]:
+    healthy = {"description": "It does", "content": {"application/json": {"schema": _HEALTHY}}}
+    return {
+        "operationId": "get_health",
+        "summary": "Whether the desk answers and takes writes",
+        "security": [],
+        "responses": {"200": healthy, **{str(status): _refusal(status) for status in (405, 503)}},
+    }
 
 
 def _path_parameters(call: Call) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def read_object(data: bytes, model: type[Model]) -> Model:
     """The JSON object in a body, as `model` has it."""
     value = read_json(data)
     if not isinstance(value, dict):
-        raise Invalid("The body is not a JSON object: send one such as {\"subject\": \"...\"}.")
+        raise Invalid('The body is not a JSON object: send one such as {"subject": "..."}.')
     if not value and model.model_json_schema().get("minProperties"):
         raise Invalid(f"The body is an empty object: send at least one of {_names(model)}.")
     return fit(model, value)
@@ -92,11 +92,17 @@ def fit(model: type[Model], given: dict[str, Any], wrong: dict[str, str] | None 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
+    if not all(map(_is_whole, value)):
+        raise Invalid("The name of a field holds half a surrogate pair: send whole characters.")
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise Invalid(f"The key {twice[:_SHOWN_OF_A_NAME]!r} is given more than once in one object: leave one.")
     return value
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _no_number(text: str) -> Any:

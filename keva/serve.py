@@ -15,9 +15,7 @@ from keva.web import create_app
 _LAST_USED_SECONDS = 10.0
 
 
-def serve(
-    db: Path, host: str, port: int, api_key: str | None, threads: int, rate_limit: int, verbose: bool
-) -> None:
+def serve(db: Path, host: str, port: int, api_key: str | None, threads: int, rate_limit: int, verbose: bool) -> None:
     """Serves until SIGTERM or SIGINT; CannotStart or Invalid with the reason when it cannot."""
     log.to_stderr(verbose)
     fixed_key = identity.check_fixed_key(api_key) if api_key else None

@@ -1,5 +1,7 @@
 """The verbs of the desk, with their SQL: what they give is the JSON that the API shows, made by SQLite."""
 
+from typing import Any
+
 from keva.errors import NotFound
 from keva.identity import Caller, is_id
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
@@ -162,7 +164,7 @@ def _reach(caller: Caller, ticket_id: str) -> dict[str, object]:
     return {"id": ticket_id, "workspace": caller.workspace}
 
 
-def _found(row: tuple[object, ...] | None) -> tuple[object, ...]:
+def _found(row: Any) -> Any:
     if row is None:
         raise _no_such_ticket()
     return row
