@@ -106,15 +106,26 @@ class Desk:
             self._serving.close()
 
     def _open(self, synchronous: str) -> Writer:
-        if not self._lock.acquire(PATIENCE):
-            raise CannotStart(f"Another Keva command is writing to {self.path}: try again when it is done.")
+        connection = _connect(self.path)
         try:
-            connection = _connect(self.path)
+            if schema.is_new(connection):
+                self._make(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute("PRAGMA journal_size_limit = 16777216")  # what a long backup made it grow to, cut again
             connection.execute("PRAGMA foreign_keys = ON")
+            return Writer(connection, self._lock, _beside(self.path, "-wal"))
+        except BaseException:
+            connection.close()
+            raise
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        """Makes the tables and the first workspace, unless another process was faster."""
+        if not self._lock.acquire(PATIENCE):
+            raise CannotStart(f"Another Keva command is writing to {self.path}: try again when it is done.")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
             if schema.is_new(connection):
                 schema.create(connection)
@@ -123,7 +134,6 @@ class Desk:
             connection.execute("COMMIT")
         finally:
             self._lock.release()
-        return Writer(connection, self._lock, _beside(self.path, "-wal"))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -9,7 +9,10 @@ _NOTHING_STORED = "nothing was stored; reads go on"
 _TOLD = {
     sqlite3.SQLITE_FULL: (f"The disk is full: {_NOTHING_STORED}. Make room and try again.", 10),
     sqlite3.SQLITE_IOERR: (f"The disk failed: {_NOTHING_STORED}. Try again.", 10),
-    sqlite3.SQLITE_READONLY: (f"The database is read-only: {_NOTHING_STORED}. Make its file and folder writable.", None),
+    sqlite3.SQLITE_READONLY: (
+        f"The database is read-only: {_NOTHING_STORED}. Make its file and folder writable.",
+        None,
+    ),
     sqlite3.SQLITE_BUSY: (f"Another program holds the database: {_NOTHING_STORED}. Try again.", 1),
     sqlite3.SQLITE_CORRUPT: ("The database file is damaged: run the check command, then restore a backup.", None),
     sqlite3.SQLITE_NOTADB: ("The database file is damaged: run the check command, then restore a backup.", None),

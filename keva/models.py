@@ -50,12 +50,14 @@ class NewTicket(Sent):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {
-                "subject": "Order not delivered",
-                "customerEmail": "customer@example.com",
-                "customerName": "Jane Smith",
-                "body": "My order #12345 was supposed to arrive yesterday but I havent received it yet.",
-            }
+            "examples": [
+                {
+                    "subject": "Order not delivered",
+                    "customerEmail": "customer@example.com",
+                    "customerName": "Jane Smith",
+                    "body": "My order #12345 was supposed to arrive yesterday but I havent received it yet.",
+                }
+            ]
         }
     )
 
@@ -68,7 +70,7 @@ class TicketChange(Sent):
     assigned_to: Assignee | None = None
 
     model_config = ConfigDict(
-        json_schema_extra={"minProperties": 1, "example": {"status": "pending", "priority": "high"}}
+        json_schema_extra={"minProperties": 1, "examples": [{"status": "pending", "priority": "high"}]}
     )
 
 
@@ -81,11 +83,13 @@ class NewMessage(Sent):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {
-                "body": "Any update on this?",
-                "senderEmail": "customer@example.com",
-                "direction": "inbound",
-            }
+            "examples": [
+                {
+                    "body": "Any update on this?",
+                    "senderEmail": "customer@example.com",
+                    "direction": "inbound",
+                }
+            ]
         }
     )
 
@@ -132,16 +136,18 @@ class CreatedTicket(Shown):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {
-                "id": "tkt_xyz789",
-                "subject": "Order not delivered",
-                "status": "open",
-                "priority": "medium",
-                "customerEmail": "customer@example.com",
-                "customerName": "Jane Smith",
-                "source": "api",
-                "createdAt": "2024-01-15T14:22:00Z",
-            }
+            "examples": [
+                {
+                    "id": "tkt_xyz789",
+                    "subject": "Order not delivered",
+                    "status": "open",
+                    "priority": "medium",
+                    "customerEmail": "customer@example.com",
+                    "customerName": "Jane Smith",
+                    "source": "api",
+                    "createdAt": "2024-01-15T14:22:00Z",
+                }
+            ]
         }
     )
 
@@ -162,20 +168,22 @@ class Ticket(Shown):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {
-                "id": "tkt_abc123",
-                "subject": "Cannot access my account",
-                "status": "open",
-                "priority": "high",
-                "customerEmail": "customer@example.com",
-                "customerName": "John Doe",
-                "source": "email",
-                "assignedTo": None,
-                "resolutionType": None,
-                "tags": ["login", "urgent"],
-                "createdAt": "2024-01-15T10:30:00Z",
-                "updatedAt": "2024-01-15T10:30:00Z",
-            }
+            "examples": [
+                {
+                    "id": "tkt_abc123",
+                    "subject": "Cannot access my account",
+                    "status": "open",
+                    "priority": "high",
+                    "customerEmail": "customer@example.com",
+                    "customerName": "John Doe",
+                    "source": "email",
+                    "assignedTo": None,
+                    "resolutionType": None,
+                    "tags": ["login", "urgent"],
+                    "createdAt": "2024-01-15T10:30:00Z",
+                    "updatedAt": "2024-01-15T10:30:00Z",
+                }
+            ]
         }
     )
 
@@ -192,15 +200,17 @@ class Message(Shown):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {
-                "id": "msg_001",
-                "ticketId": "tkt_abc123",
-                "direction": "inbound",
-                "senderEmail": "customer@example.com",
-                "senderName": "John Doe",
-                "body": "I need help with my order",
-                "createdAt": "2024-01-15T10:30:00Z",
-            }
+            "examples": [
+                {
+                    "id": "msg_001",
+                    "ticketId": "tkt_abc123",
+                    "direction": "inbound",
+                    "senderEmail": "customer@example.com",
+                    "senderName": "John Doe",
+                    "body": "I need help with my order",
+                    "createdAt": "2024-01-15T10:30:00Z",
+                }
+            ]
         }
     )
 

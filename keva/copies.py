@@ -1,0 +1,69 @@
+"""Whole copies of a database: made beside the target, checked, and put in place in one step or not at all."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from keva import schema
+from keva.errors import CannotStart
+
+_PAGES_AT_A_TIME = 2000
+Progress = Callable[[int, int], None]
+
+
+def copy(source: sqlite3.Connection, target: Path, progress: Progress | None = None) -> None:
+    """A copy of `source` as it is now, in one file of mode 0600 at `target`, whatever is written meanwhile.
+
+    `progress` is told the pages that are left, and all pages. What stood at `target` is replaced, unless this raises.
+    """
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(partial, isolation_level=None)) as destination:
+            _fill(source, destination, progress)
+            problems = problems_of(destination)
+        if problems:
+            raise CannotStart(f"The copy is not sound, and was not kept: {problems[0]}")
+        sync(partial)
+        partial.replace(target)
+        sync(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def problems_of(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong with the file, and what breaks the desk's own rules; empty for a sound one."""
+    found = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
+    for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
+        found.append(f"row {row} of {table} names a row of {parent} that is not there")
+    for [ticket] in connection.execute(schema.TICKETS_WITHOUT_MESSAGE).fetchall():
+        found.append(f"ticket {ticket} has no message")
+    return found
+
+
+def sync(path: Path) -> None:
+    """Has the file, or the folder's list of names, on disk before it returns."""
+    if os.name == "nt" and path.is_dir():  # Windows keeps the list of names itself
+        return
+    opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _fill(source: sqlite3.Connection, destination: sqlite3.Connection, progress: Progress | None) -> None:
+    # Inside one read transaction: otherwise each commit of another process starts the copy anew.
+    source.execute("BEGIN")
+    try:
+        source.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        source.backup(
+            destination,
+            pages=_PAGES_AT_A_TIME,
+            progress=(lambda _, left, pages: progress(left, pages)) if progress else None,
+        )
+    finally:
+        source.execute("ROLLBACK")
+    destination.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it

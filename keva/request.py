@@ -1,0 +1,163 @@
+"""One request as it comes in: how large it may be, and what is refused before anyone reads it."""
+
+import re
+import threading
+from http import HTTPStatus
+
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser
+from waitress.utilities import build_http_date
+
+from keva import errors
+
+MAX_BODY = 4 * 1024 * 1024
+# What the sizes of a body's chunks may add to it: many tiny chunks keep the loop busy for nothing.
+MAX_CHUNKED = 2 * MAX_BODY
+MAX_CHUNK_LINE = 4096
+MAX_HEAD = 32 * 1024
+# Bodies not yet answered, over all connections together.
+MAX_BODIES = 64 * 1024 * 1024
+
+NOT_HTTP = "This is not a valid HTTP request; check its first line and its headers, each ended by CR LF."
+NOT_TLS = "This service speaks plain HTTP; start its address with http://, not https://."
+BAD_VERSION = "Only HTTP/1.0 and HTTP/1.1 are spoken here; end the first line of the request with HTTP/1.1."
+FOLDED = "A header goes over several lines, or holds a long run of blanks; write each on one line, without padding."
+TWO_LENGTHS = (
+    "Content-Length and Transfer-Encoding exclude each other; send one of them, the latter with HTTP/1.1 only."
+)
+BAD_CODING = "Only the transfer encoding chunked is understood, applied once; send Content-Length or chunks."
+BAD_CHUNKS = "The body's chunks are not valid; send each as its size in hexadecimal, CR LF, its bytes and CR LF."
+TINY_CHUNKS = "The body is cut into too many small chunks; send larger ones."
+BODY_TOO_LARGE = f"The body is larger than 4 MiB; send at most {MAX_BODY} bytes."
+HEAD_TOO_LARGE = (
+    "The first line and the headers are larger than 32 KiB together; send a shorter address and fewer headers."
+)
+TOO_MANY_BODIES = "Too many large requests are under way; try again in a second."
+
+_LONG_RUN = re.compile(rb"[ \t]{200}")
+_TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
+_IN_OUR_WORDS = {413: TINY_CHUNKS, 431: HEAD_TOO_LARGE, 501: BAD_CODING}
+
+
+class Refusal(Exception):
+    """A request that is answered before the application has seen it; the connection ends with it."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status, sentence)
+        self.status = status
+        self.sentence = sentence
+
+    def answer(self, method: str) -> bytes:
+        body = errors.body(self.sentence)
+        head = [
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
+            "Connection: close",
+            f"Content-Length: {len(body)}",
+            "Content-Type: application/json",
+            f"Date: {build_http_date(None)}",
+            *(["Retry-After: 1"] if self.status == 503 else []),
+        ]
+        return "\r\n".join([*head, "\r\n"]).encode() + (b"" if method == "HEAD" else body)
+
+
+class Bodies:
+    """How many bytes of bodies are held, over all connections together."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        with self._lock:
+            fits = self.held + size <= MAX_BODIES
+            self.held += size if fits else 0
+            return fits
+
+    def give_back(self, size: int) -> None:
+        with self._lock:
+            self.held -= size
+
+
+class Request(HTTPRequestParser):
+    """`error` is the Refusal, if there is one; whoever first sets `claimed` gives the answer."""
+
+    first_line = b""
+    claimed = False
+
+    def __init__(self, settings: Adjustments, bodies: Bodies) -> None:
+        super().__init__(settings)
+        self._bodies = bodies
+        self._held = 0
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """Method and path for the log, as far as they can be told."""
+        words = self.first_line.decode("latin-1").split(" ")
+        return (words[0][:20], words[1].partition("?")[0][:200]) if len(words) > 1 else ("-", "-")
+
+    def received(self, data: bytes) -> int:
+        earlier = self.header_plus
+        try:
+            if data[0] == 0x16 and not earlier and self.body_rcv is None:
+                raise Refusal(400, NOT_TLS)
+            consumed: int = super().received(data)
+            if self.error:
+                raise Refusal(self.error.code, _IN_OUR_WORDS.get(self.error.code) or self._what_is_bad())
+            if self.body_rcv is not None:
+                self._check_body()
+            return consumed
+        except Refusal as refusal:
+            self.error = refusal
+        except Exception:
+            self.error = Refusal(400, NOT_HTTP)
+        if self.error.status == 431:
+            self.first_line = (earlier + data).partition(b"\r\n")[0]
+        self.completed = True
+        return len(data)
+
+    def parse_header(self, head: bytes) -> None:
+        # A header that goes on in the next line is read differently by different proxies, and a long run of
+        # blanks takes the parser's regular expression a time that grows with its square: seconds for 32 KiB.
+        if b"\r\n " in head or b"\r\n\t" in head or (len(head) > 1024 and _LONG_RUN.search(head)):
+            self.first_line = head.partition(b"\r\n")[0]
+            raise Refusal(400, FOLDED)
+        codings = _TRANSFER_ENCODING.findall(head)
+        try:
+            super().parse_header(head)
+        except ValueError:
+            # Python turns no text of thousands of digits into a number.
+            if len(self.headers.get("CONTENT_LENGTH", "")) > 1000:
+                raise Refusal(413, BODY_TOO_LARGE) from None
+            raise
+        self._check_framing(codings)
+
+    def close(self) -> None:
+        super().close()
+        self._bodies.give_back(self._held)
+        self._held = 0
+
+    def _check_framing(self, codings: list[bytes]) -> None:
+        if self.version not in ("1.0", "1.1"):
+            raise Refusal(400, BAD_VERSION)
+        if codings and (self.version == "1.0" or "CONTENT_LENGTH" in self.headers):
+            raise Refusal(400, TWO_LENGTHS)
+        if codings and [coding.strip(b" \t").lower() for coding in codings] != [b"chunked"]:
+            raise Refusal(501, BAD_CODING)
+        if self.content_length > MAX_BODY:
+            raise Refusal(413, BODY_TOO_LARGE)
+
+    def _check_body(self) -> None:
+        body = self.body_rcv
+        size = len(body)
+        if self.chunked:
+            if size + body.chunk_remainder > MAX_BODY:
+                raise Refusal(413, BODY_TOO_LARGE)
+            if len(body.control_line) > MAX_CHUNK_LINE or len(body.trailer) > MAX_HEAD:
+                raise Refusal(400, BAD_CHUNKS)
+        if size > self._held:
+            if not self._bodies.take(size - self._held):
+                raise Refusal(503, TOO_MANY_BODIES)
+            self._held = size
+
+    def _what_is_bad(self) -> str:
+        return BAD_CHUNKS if self.chunked else NOT_HTTP

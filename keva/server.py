@@ -1,0 +1,185 @@
+"""Waitress as this service runs it: one address, deadlines, bounds, and a stop that answers what has come in."""
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from keva.channel import Channel, now
+from keva.errors import CannotStart
+from keva.log import LOG
+from keva.request import MAX_BODY, MAX_HEAD, Bodies
+
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
+CONNECTIONS = 1000
+SWEEP_SECONDS = 1.0
+DRAIN_SECONDS = 4.0
+GRACE_SECONDS = 0.2
+_LAST_WORDS_SECONDS = 0.3
+_OTHER_FILES = 200  # descriptors beside those of the connections: the database's, for each thread
+
+_SETTINGS: dict[str, Any] = {
+    "asyncore_loop_timeout": 1,  # cut to whole seconds, and 0 would spin
+    "asyncore_use_poll": True,
+    "connection_limit": CONNECTIONS,
+    "max_request_body_size": MAX_BODY + 1,  # waitress refuses from this size on
+    "max_request_header_size": MAX_HEAD + 1,
+    "inbuf_overflow": 2 * MAX_BODY,  # no legal body goes to disk: Bodies bounds their sum
+    "outbuf_high_watermark": 1 << 40,  # a worker would wait for a client that does not read
+    "recv_bytes": 65536,
+    "expose_tracebacks": False,
+    "ident": None,
+    "log_socket_errors": False,
+    # Nothing here reads X-Forwarded headers, and waitress would wrap each call only to take them out.
+    "clear_untrusted_proxy_headers": False,
+}
+
+
+class Server:
+    """Listens on `host` and `port` (0: a free one) from the start; CannotStart where it may not."""
+
+    def __init__(self, app: Callable[..., Any], *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> None:
+        _allow_connections()
+        self._map: dict[int, Any] = {}
+        self._stopping = self._closed = False
+        self._next_sweep = 0.0
+        address = _resolve(host, port)
+        self._workers = ThreadedTaskDispatcher()
+        try:
+            self._listener = _Listener(
+                app,
+                self._map,
+                dispatcher=self._workers,
+                adj=Adjustments(threads=threads, **_SETTINGS),
+                sockinfo=address,
+            )
+        except OSError as error:
+            raise CannotStart(_why_not(error, host, port)) from error
+        self._workers.set_thread_count(threads)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._listener.effective_port}"
+
+    def run(self) -> None:
+        """Serves until `stop`, then answers what was fully received, and closes everything."""
+        try:
+            while not self._stopping:
+                self._turn(1.0)
+            self._drain()
+        finally:
+            self._closed = True
+            wasyncore.close_all(self._map, ignore_all=True)
+            self._workers.shutdown(cancel_pending=True, timeout=_LAST_WORDS_SECONDS)
+
+    def stop(self) -> None:
+        """Ends `run`; from any thread or signal handler, any number of times."""
+        self._stopping = True
+        if not self._closed:
+            self._listener.pull_trigger()
+
+    def _turn(self, seconds: float) -> None:
+        """Waits at most so long for something to happen on any connection, and does it."""
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+        if now() >= self._next_sweep:
+            self._next_sweep = now() + SWEEP_SECONDS
+            for channel in self._channels():
+                channel.sweep()
+
+    def _channels(self) -> list[Channel]:
+        return list(self._listener.active_channels.values())
+
+    def _drain(self) -> None:
+        self._listener.close_door()
+        began = now()
+        while self._channels() and now() < began + DRAIN_SECONDS:
+            self._turn(0.05)
+            if now() > began + GRACE_SECONDS:
+                self._close_quiet()
+        for channel in self._channels():
+            channel.give_up()
+        over = now() + _LAST_WORDS_SECONDS
+        while self._channels() and now() < over:
+            self._turn(0.05)
+
+    def _close_quiet(self) -> None:
+        for channel in self._channels():
+            if channel.quiet():
+                channel.handle_close()
+
+
+class _Listener(TcpWSGIServer):
+    """The socket that accepts, and what its connections share."""
+
+    channel_class = Channel
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.bodies = Bodies()
+        self.draining = False
+        self._accept_from = 0.0
+        super().__init__(*args, **kwargs)
+
+    def readable(self) -> bool:
+        return bool(super().readable()) and now() >= self._accept_from
+
+    def maintenance(self, _: float) -> None:
+        """The sweep does what waitress would do here."""
+
+    def add_task(self, channel: Channel) -> None:
+        channel.queued_at = now()
+        super().add_task(channel)
+
+    def accept(self) -> Any:
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._accept_from = now() + SWEEP_SECONDS  # trying again at once would spin
+                LOG.warning("No file descriptor is left for another connection: it has to wait.")
+            raise
+
+    def close_door(self) -> None:
+        """Lets in who is at the door already, and nobody else."""
+        self.draining = True
+        before = -1
+        while before < len(self.active_channels):
+            before = len(self.active_channels)
+            self.handle_accept()
+        wasyncore.dispatcher.close(self)
+
+
+def _resolve(host: str, port: int) -> tuple[Any, ...]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise CannotStart(f"{host!r} is not an address of this machine: give another with --host.") from error
+    family, kind, protocol, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+    return family, kind, protocol, address
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use: stop what uses it, or pick another with --port."
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs more rights than this process has: pick one over 1023 with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine: give another with --host."
+    return f"Port {port} of {host} cannot be listened on: {error.strerror}."
+
+
+def _allow_connections() -> None:
+    """Raises this process's limit of open files as far as the connections need it and the system lets it."""
+    if resource is None:
+        return
+    wanted = CONNECTIONS + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
