@@ -1,0 +1,131 @@
+"""The desk under test: the one that KEVA_BASE_URL names, or a server of our own, started for the session.
+
+| variable | what it opens |
+|---|---|
+| `KEVA_BASE_URL`, `KEVA_API_KEY` | the desk, as its origin, and a key with both scopes; nothing more is needed |
+| `KEVA_READ_ONLY_API_KEY`, `KEVA_WRITE_ONLY_API_KEY`, `KEVA_REVOKED_API_KEY` | keys of the same workspace |
+| `KEVA_WORKSPACE_ID` | that workspace: the first of the desk |
+| `KEVA_OTHER_WORKSPACE_ID`, `KEVA_OTHER_WORKSPACE_API_KEY` | another workspace, and a key of only that one |
+| `KEVA_ALL_WORKSPACES_API_KEY` | a key of all workspaces |
+
+What needs a variable that is not set is skipped, and names it. Nothing is skipped on a server of our own.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from .desk import WRITES, Desk, Write
+
+APP = Path(__file__).parents[2] / "app.py"
+FIXED_KEY = "keva_live_your_api_key"
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    if "KEVA_BASE_URL" in os.environ:
+        yield os.environ
+        return
+    folder = tmp_path_factory.mktemp("desk")
+    keys = _keys(folder / "keva.db")
+    with (folder / "keva.log").open("w+") as log:
+        server = subprocess.Popen(
+            _command(folder / "keva.db", "serve", "--port", "0"),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=_environment(KEVA_API_KEY=FIXED_KEY),
+        )
+        try:
+            yield {"KEVA_BASE_URL": _address(server, log.name), "KEVA_ALL_WORKSPACES_API_KEY": FIXED_KEY, **keys}
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=10) == 0
+            assert "Traceback" not in Path(log.name).read_text()
+        finally:
+            server.kill()
+            server.communicate()
+
+
+@pytest.fixture(scope="session")
+def desk(settings: Mapping[str, str]) -> Iterator[Desk]:
+    with Desk(settings) as desk:
+        yield desk
+
+
+@pytest.fixture
+def ticket(desk: Desk) -> dict:
+    return desk.ticket(desk.create()["id"])
+
+
+@pytest.fixture(params=WRITES, ids=str)
+def write(desk: Desk, request: pytest.FixtureRequest) -> Write:
+    return Write(desk, request.param)
+
+
+@pytest.fixture(scope="session")
+def _aged_tickets(desk: Desk) -> list[dict]:
+    made = [desk.ticket(desk.create()["id"]) for _ in range(20)]
+    time.sleep(1.1)
+    return made
+
+
+@pytest.fixture
+def aged_ticket(_aged_tickets: list[dict]) -> dict:
+    """A ticket made over a second ago, so that a new `updatedAt` can be told from its old one."""
+    return _aged_tickets.pop()
+
+
+def _keys(db: Path) -> dict[str, str]:
+    other = _found("ws", _run(db, "workspaces", "create", "--name", "Other"))
+    # The first workspace was made with the file, and stands first.
+    own = next(id for id in _all_found("ws", _run(db, "workspaces", "list")) if id != other)
+    revoked = _run(db, "keys", "create", "--name", "Revoked", "--workspace", own)
+    _run(db, "keys", "revoke", _found("key", revoked))
+    return {
+        "KEVA_WORKSPACE_ID": own,
+        "KEVA_OTHER_WORKSPACE_ID": other,
+        "KEVA_API_KEY": _key(db, own),
+        "KEVA_READ_ONLY_API_KEY": _key(db, own, "--scope", "tickets:read"),
+        "KEVA_WRITE_ONLY_API_KEY": _key(db, own, "--scope", "tickets:write"),
+        "KEVA_REVOKED_API_KEY": _found("keva_live", revoked),
+        "KEVA_OTHER_WORKSPACE_API_KEY": _key(db, other),
+    }
+
+
+def _key(db: Path, workspace: str, *options: str) -> str:
+    return _found("keva_live", _run(db, "keys", "create", "--name", "Tests", "--workspace", workspace, *options))
+
+
+def _found(prefix: str, output: str) -> str:
+    return _all_found(prefix, output)[0]
+
+
+def _all_found(prefix: str, output: str) -> list[str]:
+    return re.findall(rf"\b{prefix}_[0-9A-Za-z_-]+", output)
+
+
+def _run(db: Path, *words: str) -> str:
+    return subprocess.check_output(_command(db, *words), text=True, env=_environment())
+
+
+def _command(db: Path, *words: str) -> list[str]:
+    return [sys.executable, str(APP), *words, "--db", str(db)]
+
+
+def _environment(**ours: str) -> dict[str, str]:
+    """The environment without a `KEVA_` of the caller's, which would be options."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KEVA_")} | ours
+
+
+def _address(server: subprocess.Popen, log: str) -> str:
+    line = server.stdout.readline()
+    told = re.fullmatch(r"Keva is listening on (http://127\.0\.0\.1:\d+)\n", line)
+    assert told, f"{line!r} {Path(log).read_text()}"
+    return told[1]
