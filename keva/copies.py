@@ -23,7 +23,7 @@ def copy(source: sqlite3.Connection, target: Path, progress: Progress | None = N
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with closing(sqlite3.connect(partial, isolation_level=None)) as destination:
             _fill(source, destination, progress)
-            problems = problems_of(destination)
+            problems = schema.problems_of(destination)
         if problems:
             raise CannotStart(f"The copy is not sound, and was not kept: {problems[0]}")
         sync(partial)
@@ -31,16 +31,6 @@ def copy(source: sqlite3.Connection, target: Path, progress: Progress | None = N
         sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def problems_of(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite finds wrong with the file, and what breaks the desk's own rules; empty for a sound one."""
-    found = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
-    for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
-        found.append(f"row {row} of {table} names a row of {parent} that is not there")
-    for [ticket] in connection.execute(schema.TICKETS_WITHOUT_MESSAGE).fetchall():
-        found.append(f"ticket {ticket} has no message")
-    return found
 
 
 def sync(path: Path) -> None:

@@ -10,26 +10,29 @@
 # for all. Nobody leaves `write` before his write is safe on disk, but by an exception. Readers take no lock of ours:
 # in WAL mode each statement sees the last commit, whoever is writing.
 
+import errno
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from keva import schema
+from keva import copies, schema
 from keva.errors import CannotStart, Unavailable
 from keva.lock import FileLock
+from keva.log import LOG
 from keva.tx import Read, Write
 from keva.writer import PATIENCE, Writer
 
+LOCK, SERVING = "-lock", "-serving"  # files beside the database: whose turn it is to write, who serves
 _HEALTH_SECONDS = 1.0  # between two tries to write: anybody may ask for the health
 _BUSY_SECONDS = 0.1  # for what is not ours, and for readers when the WAL is to be written anew
 
 
 class Desk:
-    """The database at `path`, made when there is none; CannotStart where it cannot be used.
+    """The database at `path`, made when there is none and `create`; CannotStart where it cannot be used.
 
     `clock` gives epoch seconds. Not `durable`: a power cut may cost what was answered, which a test does not mind.
     """
@@ -40,15 +43,16 @@ class Desk:
         mint: Callable[[str], str],
         clock: Callable[[], float] = time.time,
         durable: bool = True,
+        create: bool = True,
     ) -> None:
         self.path, self.mint, self.clock = path.absolute(), mint, clock
         self._thread = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._serving: FileLock | None = None
         self._checked = -_HEALTH_SECONDS  # when health was last asked for by a write
-        with _sentence_for(path):
-            _refuse_foreign(self.path)
-            self._lock = FileLock(_beside(self.path, "-lock"))
+        with told_of(path):
+            _refuse_foreign(self.path, create)
+            self._lock = FileLock(beside(self.path, LOCK))
             self._writer = self._open("FULL" if durable else "OFF")
 
     def read(self) -> Read:
@@ -83,9 +87,14 @@ class Desk:
 
     def claim(self) -> None:
         """Makes this the one server of the file until `close`; CannotStart where there is one."""
-        self._serving = FileLock(_beside(self.path, "-serving"))
+        self._serving = FileLock(beside(self.path, SERVING))
         if not self._serving.acquire():
             raise CannotStart(f"{self.path} is being served already: stop that server, or name another file with --db.")
+
+    def disclaim(self) -> None:
+        if self._serving:
+            self._serving.close()
+            self._serving = None
 
     def check_health(self) -> None:
         """Raises Unavailable with the reason when the database does not answer or take writes."""
@@ -102,38 +111,80 @@ class Desk:
             reader.close()
         self._writer.close()
         self._lock.close()
-        if self._serving:
-            self._serving.close()
+        self.disclaim()
 
     def _open(self, synchronous: str) -> Writer:
         connection = _connect(self.path)
         try:
-            if schema.is_new(connection):
-                self._make(connection)
+            if schema.version_of(connection) < schema.VERSION:
+                self._bring_up_to_date(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute("PRAGMA journal_size_limit = 16777216")  # what a long backup made it grow to, cut again
             connection.execute("PRAGMA foreign_keys = ON")
-            return Writer(connection, self._lock, _beside(self.path, "-wal"))
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # makes the WAL, if there is none
+            return Writer(connection, self._lock, beside(self.path, "-wal"))
         except BaseException:
             connection.close()
             raise
 
-    def _make(self, connection: sqlite3.Connection) -> None:
-        """Makes the tables and the first workspace, unless another process was faster."""
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        """Makes the tables, or migrates them, unless another process was faster."""
         if not self._lock.acquire(PATIENCE):
             raise CannotStart(f"Another Keva command is writing to {self.path}: try again when it is done.")
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            if schema.is_new(connection):
-                schema.create(connection)
-                first = (self.mint("ws"), "Support", self.now())
-                connection.execute("INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)", first)
-            connection.execute("COMMIT")
+            version = schema.version_of(connection)
+            if version == 0:
+                self._make(connection)
+            elif version < schema.VERSION:
+                self._migrate(connection, version)
         finally:
             self._lock.release()
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        schema.create(connection)
+        first = (self.mint("ws"), "Support", self.now())
+        connection.execute("INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)", first)
+        connection.execute("COMMIT")
+
+    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
+        self.claim()  # an older server would not understand what it serves
+        try:
+            kept = free_name(self.path, f"schema-{version}")
+            copies.copy(connection, kept)
+            LOG.warning(
+                "%s is brought from schema %d to %d; a copy is kept: %s", self.path, version, schema.VERSION, kept
+            )
+            for step in range(version, schema.VERSION):
+                schema.upgrade(connection, step)
+        finally:
+            self.disclaim()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads a file of ours, served or not; CannotStart where there is none such."""
+    with told_of(path):
+        _refuse_foreign(path.absolute(), create=False)
+        with closing(_connect_to_read(path.absolute())) as connection:
+            yield connection
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While it is held, nobody serves the file or writes to it; CannotStart where somebody does."""
+    with ExitStack() as stack:
+        for ending in (SERVING, LOCK):
+            lock = FileLock(beside(path, ending))
+            stack.callback(lock.close)
+            if not lock.acquire():
+                raise CannotStart(
+                    f"{path} is in use: stop its server first, or wait for the command that writes to it."
+                )
+        yield
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -141,20 +192,34 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
-def _beside(path: Path, ending: str) -> Path:
+def beside(path: Path, ending: str) -> Path:
+    """The file that goes with the database at `path`."""
     return path.with_name(path.name + ending)
 
 
-def _refuse_foreign(path: Path) -> None:
+def free_name(path: Path, why: str) -> Path:
+    """A name beside `path`, of what is kept of it, that nothing has yet."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (path.with_name(f"{path.name}.{why}-{stamp}{count}") for count in ("", *(f"-{n}" for n in range(2, 100))))
+    return next(name for name in names if not name.exists())
+
+
+def _refuse_foreign(path: Path, create: bool) -> None:
     """Before anything is made beside it: a file that is not ours stays as it is."""
     if not path.exists():
+        if not create:
+            raise FileNotFoundError(errno.ENOENT, "there is no such file")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        schema.is_new(connection)
+    with closing(_connect_to_read(path)) as connection:
+        schema.version_of(connection)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
 
 
 @contextmanager
-def _sentence_for(path: Path) -> Iterator[None]:
+def told_of(path: Path) -> Iterator[None]:
     """CannotStart for what the system says of the file and its folder."""
     try:
         yield

@@ -6,6 +6,17 @@ from pathlib import Path
 APPLICATION_ID = 0x4B657661  # "Keva"
 VERSION = 1
 
+# What brings a file from the version named to the next one.
+MIGRATIONS: dict[int, str] = {}
+
+# What SQLite cannot be told to keep: each gives a sentence for each place where it is broken.
+RULES = (
+    """
+    SELECT 'ticket ' || id || ' has no message' FROM tickets
+    WHERE NOT EXISTS (SELECT 1 FROM messages WHERE ticket = tickets.seq)
+    """,
+)
+
 
 class NotOurs(Exception):
     """What is said of the file, after its name."""
@@ -18,28 +29,55 @@ def text() -> str:
     return (inside if inside.exists() else here.parent / "schema.sql").read_text(encoding="utf-8")
 
 
-def is_new(connection: sqlite3.Connection) -> bool:
-    """True for an empty file, False for one of ours; NotOurs for a foreign or a newer one."""
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema's version of a file of ours, 0 for an empty file; NotOurs for a foreign or a newer one."""
     [(application,)] = connection.execute("PRAGMA application_id").fetchall()
     [(version,)] = connection.execute("PRAGMA user_version").fetchall()
     [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     if application == 0 and version == 0 and tables == 0:
-        return True
+        return 0
     if application != APPLICATION_ID:
         raise NotOurs("belongs to another program: name another file with --db.")
     if version > VERSION:
         raise NotOurs(
             f"was made by a newer version of Keva (schema {version}, this one knows {VERSION}): use that version."
         )
-    return False
+    return int(version)
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Makes the tables, inside the transaction that is open."""
-    for statement in _statements(text()):
-        connection.execute(statement)
+    _run(connection, text())
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Brings the tables from `version` to the next one, in a transaction of its own."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _run(connection, MIGRATIONS[version])
+        connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def problems_of(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong with the file, and what breaks the desk's own rules; empty for a sound one."""
+    try:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
+        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
+            found.append(f"row {row} of {table} names one of {parent} that is not there")
+        return found + [row[0] for rule in RULES for row in connection.execute(rule).fetchall()]
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in _statements(script):
+        connection.execute(statement)
 
 
 def _statements(script: str) -> list[str]:

@@ -1,0 +1,67 @@
+"""Backups of the database: made while it is served, checked before they replace anything."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from keva import copies, db, schema
+from keva.errors import CannotStart
+
+
+def backup(path: Path, target: Path, progress: copies.Progress | None = None) -> None:
+    """A checked copy of the database at `path` in one file, `target`; an older backup there is replaced whole."""
+    with db.reading(path) as connection, db.told_of(target):
+        if target.exists() and not _is_backup(target):
+            raise CannotStart(f"{target} is no backup of a Keva database, and is left as it is: name another file.")
+        copies.copy(connection, target, progress)
+
+
+def restore(path: Path, source: Path) -> Path | None:
+    """Puts what `source` holds in the place of the database at `path`; gives the name under which that one is kept."""
+    path = path.absolute()
+    with db.reading(source) as connection, db.told_of(path), db.alone(path):
+        problems = schema.problems_of(connection)
+        if problems:
+            raise CannotStart(f"{source} is damaged, and was not restored: {problems[0]}.")
+        staged = db.free_name(path, "restored")
+        copies.copy(connection, staged)
+        kept = _keep(path) if path.exists() else None
+        staged.replace(path)
+        copies.sync(path.parent)
+        return kept
+
+
+def check(path: Path) -> list[str]:
+    """What is wrong with the database at `path`, a sentence each; served or not."""
+    with db.reading(path) as connection:
+        connection.execute("BEGIN")
+        return schema.problems_of(connection)
+
+
+def _is_backup(target: Path) -> bool:
+    """A file of ours that nobody ever served or wrote to by command: that leaves a lock beside it."""
+    if not target.is_file() or db.beside(target, db.LOCK).exists():
+        return False
+    with target.open("rb") as file:
+        return file.read(100)[68:72] == schema.APPLICATION_ID.to_bytes(4, "big")  # sqlite.org/fileformat2.html
+
+
+def _keep(path: Path) -> Path:
+    """A second name for the file, and its WAL's first one: at no moment is there no database at `path`."""
+    kept = db.free_name(path, "replaced")
+    wal = db.beside(path, "-wal")
+    try:
+        with closing(sqlite3.connect(path)) as connection:  # the last to close it folds its WAL
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except sqlite3.DatabaseError:  # it may be damaged, which is what restoring is for
+        pass
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without links
+        shutil.copy2(path, kept)
+    if wal.exists():
+        wal.replace(db.beside(kept, "-wal"))
+    db.beside(path, "-shm").unlink(missing_ok=True)
+    return kept

@@ -1,0 +1,71 @@
+"""The commands for keys and workspaces, which a running server heeds at its next request."""
+
+from pathlib import Path
+
+import click
+
+from keva import identity, workspaces
+from keva.cli.common import open_desk, show_table, takes
+from keva.settings import DB
+
+
+@click.group()
+def keys() -> None:
+    """API keys."""
+
+
+@keys.command("create")
+@takes(DB)
+@click.option("--name", default="unnamed", show_default=True, help="What the key is for.")
+@click.option("--workspace", metavar="ID", help="The one workspace it reaches; all without this.")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(identity.SCOPES), help="May be repeated; both without this."
+)
+def create_key(db: Path, name: str, workspace: str | None, scopes: tuple[str, ...]) -> None:
+    """Make a key, and show it this once."""
+    with open_desk(db, create=True) as desk, desk.write() as tx:
+        made = identity.create_key(tx, name, scopes or identity.SCOPES, workspace)
+    click.echo(f"{made['id']}  {made['key']}")
+
+
+@keys.command("list")
+@takes(DB)
+def list_keys(db: Path) -> None:
+    """List the keys, without their texts."""
+    with open_desk(db) as desk:
+        rows = identity.list_keys(desk.read())
+    show_table(["id", "name", "last_four", "scopes", "workspace_id", "created_at", "last_used_at", "revoked_at"], rows)
+
+
+@keys.command("revoke")
+@takes(DB)
+@click.argument("id")
+def revoke_key(db: Path, id: str) -> None:
+    """Revoke the key with that id."""
+    with open_desk(db) as desk, desk.write() as tx:
+        identity.revoke_key(tx, id)
+    click.echo(f"Revoked {id}.")
+
+
+@click.group("workspaces")
+def workspace_group() -> None:
+    """Workspaces, which keep tickets apart."""
+
+
+@workspace_group.command("create")
+@takes(DB)
+@click.option("--name", required=True, help="What the workspace is for.")
+def create_workspace(db: Path, name: str) -> None:
+    """Make a workspace."""
+    with open_desk(db, create=True) as desk, desk.write() as tx:
+        made = workspaces.create(tx, name)
+    click.echo(f"{made['id']}  {made['name']}")
+
+
+@workspace_group.command("list")
+@takes(DB)
+def list_workspaces(db: Path) -> None:
+    """List the workspaces; tickets go to the first unless another is picked."""
+    with open_desk(db) as desk:
+        rows = workspaces.list_all(desk.read())
+    show_table(["id", "name", "created_at"], rows)
