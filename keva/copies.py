@@ -1,9 +1,9 @@
-"""Whole copies of a database: made beside the target, checked, and put in place in one step or not at all."""
+"""Files put in place in one step or not at all, and whole copies of a database."""
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from keva import schema
@@ -16,16 +16,23 @@ Progress = Callable[[int, int], None]
 def copy(source: sqlite3.Connection, target: Path, progress: Progress | None = None) -> None:
     """A copy of `source` as it is now, in one file of mode 0600 at `target`, whatever is written meanwhile.
 
-    `progress` is told the pages that are left, and all pages. What stood at `target` is replaced, unless this raises.
+    `progress` is told the pages that are copied, and all pages. What stood at `target` is replaced, unless this raises.
     """
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    try:
-        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with in_place_of(target) as partial:
         with closing(sqlite3.connect(partial, isolation_level=None)) as destination:
             _fill(source, destination, progress)
             problems = schema.problems_of(destination)
         if problems:
             raise CannotStart(f"The copy is not sound, and was not kept: {problems[0]}")
+
+
+@contextmanager
+def in_place_of(target: Path) -> Iterator[Path]:
+    """An empty file of mode 0600 to fill, which is put at `target` once it is on disk, or removed by an exception."""
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+        yield partial
         sync(partial)
         partial.replace(target)
         sync(target.parent)
@@ -52,7 +59,7 @@ def _fill(source: sqlite3.Connection, destination: sqlite3.Connection, progress:
         source.backup(
             destination,
             pages=_PAGES_AT_A_TIME,
-            progress=(lambda _, left, pages: progress(left, pages)) if progress else None,
+            progress=(lambda _, left, pages: progress(pages - left, pages)) if progress else None,
         )
     finally:
         source.execute("ROLLBACK")

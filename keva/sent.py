@@ -34,7 +34,7 @@ def read_json(data: bytes, what: str = "The body") -> Any:
     if not data.strip():
         raise Invalid(f"{what} is empty: send a JSON object.")
     try:
-        return json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_no_number)
+        return _STRICT.decode(data.decode())
     except UnicodeDecodeError as error:
         raise Invalid(f"{what} is not UTF-8 at byte {error.start}: encode the JSON as UTF-8.") from error
     except json.JSONDecodeError as error:
@@ -46,13 +46,13 @@ def read_json(data: bytes, what: str = "The body") -> Any:
         raise Invalid(f"{what} holds a number with too many digits.") from error
 
 
-def read_object(data: bytes, model: type[Model]) -> Model:
-    """The JSON object in a body, as `model` has it."""
-    value = read_json(data)
+def read_object(data: bytes, model: type[Model], what: str = "The body") -> Model:
+    """The JSON object in `data`, as `model` has it; Invalid, which names `what`, where it is none such."""
+    value = read_json(data, what)
     if not isinstance(value, dict):
-        raise Invalid('The body is not a JSON object: send one such as {"subject": "..."}.')
+        raise Invalid(f'{what} is not a JSON object: send one such as {{"subject": "..."}}.')
     if not value and model.model_json_schema().get("minProperties"):
-        raise Invalid(f"The body is an empty object: send at least one of {_names(model)}.")
+        raise Invalid(f"{what} is an empty object: send at least one of {_names(model)}.")
     return fit(model, value)
 
 
@@ -131,6 +131,9 @@ def _mismatch(pattern: str, value: str) -> str:
     if pattern == NOT_BLANK:
         return "must not hold the character NUL" if "\0" in value else "must not be blank"
     return f"must match {pattern}"
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def _names(model: type[BaseModel]) -> str:

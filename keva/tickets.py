@@ -7,7 +7,7 @@ from keva.identity import Caller, is_id
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
 from keva.tx import Read, Write
 
-_TICKET = """json_object(
+TICKET_JSON = """json_object(
   'id', id, 'subject', subject, 'status', status, 'priority', priority, 'customerEmail', customer_email,
   'customerName', customer_name, 'source', source, 'assignedTo', assigned_to, 'resolutionType', resolution_type,
   'tags', json(tags), 'createdAt', created_at, 'updatedAt', updated_at)"""
@@ -17,7 +17,7 @@ _CREATED = """json_object(
   'customerName', customer_name, 'source', source, 'createdAt', created_at)"""
 
 
-def _message(ticket_id: str) -> str:
+def message_json(ticket_id: str) -> str:
     """A message whose ticket's id is that expression; a merge patch onto nothing leaves out what is null."""
     return f"""json_patch('{{}}', json_object(
   'id', messages.id, 'ticketId', {ticket_id}, 'direction', direction, 'senderEmail', sender_email,
@@ -40,7 +40,7 @@ def list_page(tx: Read, caller: Caller, query: ListQuery) -> tuple[str, int]:
         f"""
         SELECT
           (SELECT group_concat(ticket) FROM
-            (SELECT {_TICKET} AS ticket FROM tickets {where} ORDER BY seq DESC LIMIT :per_page OFFSET :before)),
+            (SELECT {TICKET_JSON} AS ticket FROM tickets {where} ORDER BY seq DESC LIMIT :per_page OFFSET :before)),
           (SELECT count(*) FROM tickets {where})
         """,
         {
@@ -55,17 +55,19 @@ def list_page(tx: Read, caller: Caller, query: ListQuery) -> tuple[str, int]:
 
 def create(tx: Write, caller: Caller, new: NewTicket) -> tuple[str, str]:
     """Stores a ticket and its first message; gives the ticket's id and its JSON, of eight fields."""
-    seq, ticket_id, ticket = tx.one(
+    seq, ticket_id, ticket = _insert(
+        tx,
+        "tkt",
         f"""
         INSERT INTO tickets
           (id, workspace, subject, status, priority, customer_email, customer_name, source, created_at, updated_at)
         VALUES
           (:id, ifnull(:workspace, (SELECT min(seq) FROM workspaces)), :subject, 'open', 'medium',
            :customer_email, :customer_name, :source, :now, :now)
+        ON CONFLICT (id) DO NOTHING
         RETURNING seq, id, {_CREATED}
         """,
         {
-            "id": tx.mint("tkt"),
             "workspace": caller.workspace,
             "subject": new.subject,
             "customer_email": new.customer_email,
@@ -83,7 +85,7 @@ def create(tx: Write, caller: Caller, new: NewTicket) -> tuple[str, str]:
 
 def get(tx: Read, caller: Caller, ticket_id: str) -> str:
     """The ticket's JSON; NotFound where the caller can see none such."""
-    row = tx.one(f"SELECT {_TICKET} FROM tickets WHERE {_WITHIN_REACH}", _reach(caller, ticket_id))
+    row = tx.one(f"SELECT {TICKET_JSON} FROM tickets WHERE {_WITHIN_REACH}", _reach(caller, ticket_id))
     return str(_found(row)[0])
 
 
@@ -100,7 +102,7 @@ def update(tx: Write, caller: Caller, ticket_id: str, change: TicketChange) -> s
               OR iif(:assigns, :assigned_to, assigned_to) IS NOT assigned_to,
             :now, updated_at)
         WHERE {_WITHIN_REACH}
-        RETURNING {_TICKET}
+        RETURNING {TICKET_JSON}
         """,
         {
             **_reach(caller, ticket_id),
@@ -119,7 +121,8 @@ def list_messages(tx: Read, caller: Caller, ticket_id: str) -> str:
     row = tx.one(
         f"""
         SELECT (SELECT group_concat(message) FROM
-          (SELECT {_message("tickets.id")} AS message FROM messages WHERE ticket = tickets.seq ORDER BY messages.seq))
+          (SELECT {message_json("tickets.id")} AS message FROM messages
+           WHERE ticket = tickets.seq ORDER BY messages.seq))
         FROM tickets WHERE {_WITHIN_REACH}
         """,
         _reach(caller, ticket_id),
@@ -137,14 +140,16 @@ def add_message(tx: Write, caller: Caller, ticket_id: str, new: NewMessage) -> s
 
 
 def _insert_message(tx: Write, ticket: int, ticket_id: str, new: NewMessage) -> str:
-    row = tx.one(
+    row = _insert(
+        tx,
+        "msg",
         f"""
         INSERT INTO messages (id, ticket, direction, sender_email, sender_name, body, body_html, created_at)
         VALUES (:id, :ticket, :direction, :sender_email, :sender_name, :body, :body_html, :now)
-        RETURNING {_message(":ticket_id")}
+        ON CONFLICT (id) DO NOTHING
+        RETURNING {message_json(":ticket_id")}
         """,
         {
-            "id": tx.mint("msg"),
             "ticket": ticket,
             "ticket_id": ticket_id,
             "direction": new.direction,
@@ -156,6 +161,14 @@ def _insert_message(tx: Write, ticket: int, ticket_id: str, new: NewMessage) -> 
         },
     )
     return str(row[0])
+
+
+def _insert(tx: Write, prefix: str, sql: str, values: dict[str, object]) -> Any:
+    """The row that the statement returns, under the first minted id that is free: an import may have taken one."""
+    row = None
+    while row is None:
+        row = tx.one(sql, values | {"id": tx.mint(prefix)})
+    return row
 
 
 def _reach(caller: Caller, ticket_id: str) -> dict[str, object]:

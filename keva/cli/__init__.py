@@ -48,7 +48,7 @@ def print_openapi() -> None:
     click.echo(json.dumps(openapi.document(api.CALLS), ensure_ascii=False, indent=2))
 
 
-for command in (keys.keys, keys.workspace_group, files.backup, files.restore, files.check):
+for command in (*keys.COMMANDS, *files.COMMANDS):
     main.add_command(command)
 
 

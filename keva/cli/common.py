@@ -1,5 +1,7 @@
 """What the commands share."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,27 @@ def open_desk(db: Path, create: bool = False) -> Iterator[Desk]:
         yield desk
     finally:
         desk.close()
+
+
+class Progress:
+    """How far a command is, on standard error, for a person who waits longer than a second."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._next, self._shown = label, time.monotonic() + 1.0, False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            click.echo(err=True)
+
+    def show(self, done: int, total: int = 0) -> None:
+        """`total` is 0 when nobody knows it."""
+        if time.monotonic() < self._next or not sys.stderr.isatty():
+            return
+        self._next, self._shown = time.monotonic() + 0.1, True
+        click.echo(f"\r{self._label}: {f'{done / total:.0%}' if total else f'{done:,} bytes'} ", nl=False, err=True)
 
 
 def show_table(columns: list[str], rows: list[dict[str, Any]]) -> None:

@@ -1,15 +1,17 @@
 """The commands for the database file as a whole."""
 
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from keva import backup as backups
-from keva.cli.common import takes
-from keva.copies import Progress
+from keva import copies, transfer
+from keva import seed as seeds
+from keva.cli.common import Progress, open_desk, takes
+from keva.db import told_of
 from keva.errors import CannotStart
 from keva.settings import DB
 
@@ -21,8 +23,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("file", type=_FILE)
 def backup(db: Path, file: Path) -> None:
     """Copy the database to FILE, checked, while it is served or not; an older backup there is replaced."""
-    with _progress(f"Backing up {db}") as progress:
-        backups.backup(db, file, progress)
+    with Progress("Backing up") as progress:
+        backups.backup(db, file, progress.show)
     click.echo(f"Backed up {db} to {file}.")
 
 
@@ -47,13 +49,42 @@ def check(db: Path) -> None:
     click.echo(f"{db} is sound.")
 
 
-@contextmanager
-def _progress(label: str) -> Iterator[Progress]:
-    """A bar on standard error, for a person alone."""
-    with click.progressbar(length=0, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+@click.command("import")
+@takes(DB)
+@click.argument("file", type=click.File("rb"))
+def import_file(db: Path, file: BinaryIO) -> None:
+    """Store the tickets of FILE (- for standard input), a JSON line each: all of them or, if one is wrong, none."""
+    size = os.fstat(file.fileno()).st_size  # 0 for a pipe
+    with open_desk(db, create=True) as desk, Progress("Importing") as progress:
+        number = transfer.import_lines(desk, file, lambda read: progress.show(read, size))
+    click.echo(f"Imported {number} tickets into {db}.")
 
-        def show(left: int, all_of_them: int) -> None:
-            bar.length = all_of_them
-            bar.update(all_of_them - left - bar.pos)
 
-        yield show
+@click.command("export")
+@takes(DB)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+def export_file(db: Path, file: Path) -> None:
+    """Write all tickets to FILE (- for standard output), a JSON line each."""
+    with open_desk(db) as desk, Progress("Exporting") as progress:
+        if file == Path("-"):
+            transfer.export_lines(desk, sys.stdout.buffer, progress.show)
+            return
+        with told_of(file), copies.in_place_of(file) as partial, partial.open("wb") as lines:
+            number = transfer.export_lines(desk, lines, progress.show)
+    click.echo(f"Exported {number} tickets to {file}.")
+
+
+@click.command()
+@takes(DB)
+@click.argument("count", metavar="N", type=click.IntRange(1))
+def seed(db: Path, count: int) -> None:
+    """Make N plausible tickets with messages, always the same ones."""
+    with open_desk(db, create=True) as desk, Progress("Seeding") as progress, desk.write() as tx:
+        intake = transfer.Intake(tx)
+        for number, line in enumerate(seeds.lines(count), 1):
+            intake.store(line)
+            progress.show(number, count)
+    click.echo(f"Made {count} tickets in {db}.")
+
+
+COMMANDS = (backup, restore, check, import_file, export_file, seed)

@@ -69,3 +69,6 @@ def list_workspaces(db: Path) -> None:
     with open_desk(db) as desk:
         rows = workspaces.list_all(desk.read())
     show_table(["id", "name", "created_at"], rows)
+
+
+COMMANDS = (keys, workspace_group)
