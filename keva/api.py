@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -21,16 +22,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """One of the six: `view` gets the desk, the caller, the query, the body if there is one, the path's id if any."""
+    """`view` gets the desk, the caller, the query, the body if there is one, the id in the path if there is one."""
 
     method: str
     path: str
     view: Callable[..., Answer]
     summary: str
     scope: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None
     status: int
-    query: type[models.Query]
+    query: type[BaseModel]
     body: type[BaseModel] | None
 
 
@@ -38,27 +39,31 @@ CALLS: list[Call] = []
 View = Callable[..., Answer]
 
 
-def call(
+def call_into(
+    calls: list[Call],
     method: str,
     path: str,
     *,
     scope: str,
-    answer: type[BaseModel],
+    answer: type[BaseModel] | None,
     status: int = 200,
-    query: type[models.Query] = models.Query,
+    query: type[BaseModel] = models.Query,
     body: type[BaseModel] | None = None,
 ) -> Callable[[View], View]:
-    """Makes a view one of the calls, from which the routes and the OpenAPI document are made."""
+    """Makes a view one of `calls`, from which the routes and the OpenAPI document are made."""
 
     def add(view: View) -> View:
         summary = (view.__doc__ or "").rstrip(".")
-        CALLS.append(Call(method, "/api/v1" + path, view, summary, scope, answer, status, query, body))
+        calls.append(Call(method, path, view, summary, scope, answer, status, query, body))
         return view
 
     return add
 
 
-@call("GET", "/tickets", scope=READ, query=models.ListQuery, answer=models.TicketPage)
+call = partial(call_into, CALLS)
+
+
+@call("GET", "/api/v1/tickets", scope=READ, query=models.ListQuery, answer=models.TicketPage)
 def list_tickets(desk: Desk, caller: Caller, query: models.ListQuery) -> Answer:
     """List tickets."""
     page, total = tickets.list_page(desk.read(), caller, query)
@@ -66,7 +71,7 @@ def list_tickets(desk: Desk, caller: Caller, query: models.ListQuery) -> Answer:
     return Answer(f'{{"data":[{page}],"pagination":{pagination}}}')
 
 
-@call("POST", "/tickets", scope=WRITE, body=models.NewTicket, answer=models.OneCreatedTicket, status=201)
+@call("POST", "/api/v1/tickets", scope=WRITE, body=models.NewTicket, answer=models.OneCreatedTicket, status=201)
 def create_ticket(desk: Desk, caller: Caller, _: models.Query, new: models.NewTicket) -> Answer:
     """Create a ticket."""
     with desk.write() as tx:
@@ -74,13 +79,13 @@ def create_ticket(desk: Desk, caller: Caller, _: models.Query, new: models.NewTi
     return Answer(_data(ticket), 201, f"/api/v1/tickets/{ticket_id}")
 
 
-@call("GET", "/tickets/<ticket_id>", scope=READ, answer=models.OneTicket)
+@call("GET", "/api/v1/tickets/<ticket_id>", scope=READ, answer=models.OneTicket)
 def get_ticket(desk: Desk, caller: Caller, _: models.Query, ticket_id: str) -> Answer:
     """Get a ticket."""
     return Answer(_data(tickets.get(desk.read(), caller, ticket_id)))
 
 
-@call("PATCH", "/tickets/<ticket_id>", scope=WRITE, body=models.TicketChange, answer=models.OneTicket)
+@call("PATCH", "/api/v1/tickets/<ticket_id>", scope=WRITE, body=models.TicketChange, answer=models.OneTicket)
 def update_ticket(desk: Desk, caller: Caller, _: models.Query, change: models.TicketChange, ticket_id: str) -> Answer:
     """Update a ticket."""
     with desk.write() as tx:
@@ -88,14 +93,19 @@ def update_ticket(desk: Desk, caller: Caller, _: models.Query, change: models.Ti
     return Answer(_data(ticket))
 
 
-@call("GET", "/tickets/<ticket_id>/messages", scope=READ, answer=models.AllMessages)
+@call("GET", "/api/v1/tickets/<ticket_id>/messages", scope=READ, answer=models.AllMessages)
 def list_messages(desk: Desk, caller: Caller, _: models.Query, ticket_id: str) -> Answer:
     """List messages."""
     return Answer(f'{{"data":[{tickets.list_messages(desk.read(), caller, ticket_id)}]}}')
 
 
 @call(
-    "POST", "/tickets/<ticket_id>/messages", scope=WRITE, body=models.NewMessage, answer=models.OneMessage, status=201
+    "POST",
+    "/api/v1/tickets/<ticket_id>/messages",
+    scope=WRITE,
+    body=models.NewMessage,
+    answer=models.OneMessage,
+    status=201,
 )
 def add_message(desk: Desk, caller: Caller, _: models.Query, new: models.NewMessage, ticket_id: str) -> Answer:
     """Add a message."""

@@ -34,7 +34,7 @@ _BUSY_SECONDS = 0.1  # for what is not ours, and for readers when the WAL is to 
 class Desk:
     """The database at `path`, made when there is none and `create`; CannotStart where it cannot be used.
 
-    `clock` gives epoch seconds. Not `durable`: a power cut may cost what was answered, which a test does not mind.
+    `clock` gives epoch seconds. One made `for_tests` may be emptied, and a power cut may cost what was answered.
     """
 
     def __init__(
@@ -42,18 +42,19 @@ class Desk:
         path: Path,
         mint: Callable[[str], str],
         clock: Callable[[], float] = time.time,
-        durable: bool = True,
         create: bool = True,
+        for_tests: bool = False,
     ) -> None:
-        self.path, self.mint, self.clock = path.absolute(), mint, clock
+        self.path, self.mint, self.clock, self._for_tests = path.absolute(), mint, clock, for_tests
         self._thread = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._serving: FileLock | None = None
+        self._as_new: sqlite3.Connection | None = None
         self._checked = -_HEALTH_SECONDS  # when health was last asked for by a write
         with told_of(path):
             _refuse_foreign(self.path, create)
             self._lock = FileLock(beside(self.path, LOCK))
-            self._writer = self._open("FULL" if durable else "OFF")
+            self._writer = self._open()
 
     def read(self) -> Read:
         """For single statements, on a connection that stays open and is this thread's own."""
@@ -85,6 +86,14 @@ class Desk:
         """The desk's time, as the API shows it: UTC, whole seconds."""
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.clock()))
 
+    def empty(self) -> None:
+        """Makes a desk for tests as new, which others are refused; connections stay open and see it at once."""
+        assert self._for_tests
+        if self._as_new is None:
+            self._as_new = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._make(self._as_new)
+        self._writer.fill_from(self._as_new)
+
     def claim(self) -> None:
         """Makes this the one server of the file until `close`; CannotStart where there is one."""
         self._serving = FileLock(beside(self.path, SERVING))
@@ -110,16 +119,20 @@ class Desk:
         for reader in self._readers:
             reader.close()
         self._writer.close()
+        if self._as_new:
+            self._as_new.close()
         self._lock.close()
         self.disclaim()
 
-    def _open(self, synchronous: str) -> Writer:
+    def _open(self) -> Writer:
         connection = _connect(self.path)
         try:
             if schema.version_of(connection) < schema.VERSION:
                 self._bring_up_to_date(connection)
+            if self._for_tests and not schema.is_for_tests(connection):
+                raise schema.NotOurs("may hold real tickets: only a file first made under --control is taken.")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute(f"PRAGMA synchronous = {'OFF' if self._for_tests else 'FULL'}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute("PRAGMA journal_size_limit = 16777216")  # what a long backup made it grow to, cut again
             connection.execute("PRAGMA foreign_keys = ON")
@@ -145,7 +158,7 @@ class Desk:
     def _make(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        schema.create(connection)
+        schema.create(connection, self._for_tests)
         first = (self.mint("ws"), "Support", self.now())
         connection.execute("INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)", first)
         connection.execute("COMMIT")

@@ -11,7 +11,7 @@ class Refused(Exception):
         self.sentence = sentence
 
 
-class Invalid(Refused):
+class Invalid(Refused, ValueError):
     """What was sent cannot be taken; `details` names each field and what is wrong with it."""
 
     def __init__(self, sentence: str, details: list[dict[str, str]] | None = None) -> None:

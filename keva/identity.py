@@ -5,16 +5,20 @@ import hmac
 import re
 import secrets
 import string
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 from keva.db import Desk
 from keva.errors import Forbidden, Invalid, NoKey, NotFound
 from keva.tx import Read, Write
 
-READ, WRITE = "tickets:read", "tickets:write"
+READ: Final = "tickets:read"
+WRITE: Final = "tickets:write"
 SCOPES = (READ, WRITE)
+EVERYTHING = "everything"  # both scopes and all workspaces
 KEY_PREFIX = "keva_live_"
 
 _ALPHABET = (string.digits + string.ascii_lowercase).encode()
@@ -33,6 +37,19 @@ def mint(prefix: str) -> str:
     return f"{prefix}_{text[:20].decode()}"
 
 
+class Counted:
+    """Mints ids that a test can know beforehand: tkt_000001, tkt_000002 and so on, for each prefix."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
+
+    def __call__(self, prefix: str) -> str:
+        return f"{prefix}_{next(self._counts[prefix]):06}"
+
+    def restart(self) -> None:
+        self._counts.clear()
+
+
 def is_id(text: str, prefix: str) -> bool:
     return text.startswith(prefix + "_") and _ID.fullmatch(text) is not None
 
@@ -46,7 +63,10 @@ class Caller:
     workspace: int | None
 
     def needs(self, scope: str) -> None:
-        if scope not in self.scopes:
+        if scope == EVERYTHING:
+            if self.scopes != SCOPES or self.workspace is not None:
+                raise Forbidden("This takes an API key of both scopes and all workspaces.")
+        elif scope not in self.scopes:
             raise Forbidden(f"This API key lacks the scope {scope}: use a key that has it.")
 
     def within(self, tx: Read, workspace_id: str) -> "Caller":
@@ -147,3 +167,11 @@ def revoke_key(tx: Write, key_id: str) -> None:
     """From the next request on it opens nothing; NotFound when there is no such key."""
     if not tx.all("UPDATE keys SET revoked_at = ifnull(revoked_at, ?) WHERE id = ? RETURNING id", (tx.now, key_id)):
         raise NotFound(f"There is no key {key_id}: 'keys list' shows the ids.")
+
+
+def id_of_key(tx: Read, key: str) -> str:
+    """The id under which a key is kept, by its text; NotFound when it is not."""
+    row = tx.one("SELECT id FROM keys WHERE digest = ?", (digest(key.encode()),))
+    if row is None:
+        raise NotFound("There is no such key.")
+    return str(row[0])

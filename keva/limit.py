@@ -35,6 +35,10 @@ class RateLimit:
         }
         return headers, None if left >= 0 else self._too_many(reset - now)
 
+    def forget(self) -> None:
+        with self._lock:
+            self._counts.clear()
+
     def _too_many(self, seconds: float) -> TooMany:
         wait = max(1, -int(-seconds // 1))
         return TooMany(f"Over {self.limit} requests in this minute with this API key: wait {wait} s.", wait)

@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from keva import __version__, models
 from keva.api import Call
+from keva.identity import EVERYTHING, READ, WRITE
 
 _INFO = {
     "title": "Keva Tickets API",
@@ -49,6 +50,7 @@ _REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
     503: ("Not now: nothing was stored", _RETRY_AFTER),
 }
 _OF_A_BODY = (413, 415)
+_NEEDED = {READ: f"the scope `{READ}`", WRITE: f"the scope `{WRITE}`", EVERYTHING: "both scopes and all workspaces"}
 _HEALTHY = {
     "type": "object",
     "properties": {"status": {"const": "ok"}},
@@ -77,7 +79,7 @@ def _operation(call: Call) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": call.view.__name__,
         "summary": call.summary,
-        "description": f"Needs the scope `{call.scope}`.",
+        "description": f"Needs a key with {_NEEDED[call.scope]}.",
         "parameters": [*_path_parameters(call), *_query_parameters(call.query), _workspace_header(call.query)],
         "responses": {str(call.status): _success(call)},
     }
@@ -120,11 +122,9 @@ def _workspace_header(query: type[BaseModel]) -> dict[str, Any]:
 
 
 def _success(call: Call) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "description": call.summary,
-        "headers": dict(_LIMITS),
-        "content": {"application/json": {"schema": _ref(call.answer)}},
-    }
+    answer: dict[str, Any] = {"description": call.summary, "headers": dict(_LIMITS)}
+    if call.answer:
+        answer["content"] = {"application/json": {"schema": _ref(call.answer)}}
     if call.answer is models.OneCreatedTicket:
         answer["headers"]["Location"] = {"description": "The ticket's path", "schema": {"type": "string"}}
         followers = ("get_ticket", "update_ticket", "list_messages", "add_message")
@@ -161,7 +161,7 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _schemas(calls: list[Call]) -> dict[str, Any]:
-    wanted = [call.answer for call in calls] + [call.body for call in calls if call.body] + [models.Refusal]
+    wanted = [model for call in calls for model in (call.answer, call.body) if model] + [models.Refusal]
     _, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(wanted)],
         ref_template="#/components/schemas/{model}",

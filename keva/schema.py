@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 APPLICATION_ID = 0x4B657661  # "Keva"
+FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
 VERSION = 1
 
 # What brings a file from the version named to the next one.
@@ -36,7 +37,7 @@ def version_of(connection: sqlite3.Connection) -> int:
     [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     if application == 0 and version == 0 and tables == 0:
         return 0
-    if application != APPLICATION_ID:
+    if application not in (APPLICATION_ID, FOR_TESTS_ID):
         raise NotOurs("belongs to another program: name another file with --db.")
     if version > VERSION:
         raise NotOurs(
@@ -45,10 +46,15 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def create(connection: sqlite3.Connection) -> None:
+def is_for_tests(connection: sqlite3.Connection) -> bool:
+    [(application,)] = connection.execute("PRAGMA application_id").fetchall()
+    return bool(application == FOR_TESTS_ID)
+
+
+def create(connection: sqlite3.Connection, for_tests: bool) -> None:
     """Makes the tables, inside the transaction that is open."""
     _run(connection, text())
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA application_id = {FOR_TESTS_ID if for_tests else APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

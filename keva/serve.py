@@ -1,14 +1,19 @@
 """Runs the service: opens the desk, listens, says where, and stops cleanly."""
 
 import signal
+import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from keva import identity, log
+from keva import control, identity, log
 from keva.db import Desk
 from keva.errors import Unavailable
+from keva.limit import RateLimit
+from keva.rehearsal import THREADS, Rehearsal
 from keva.server import Server
 from keva.web import create_app
 
@@ -19,28 +24,54 @@ def serve(db: Path, host: str, port: int, api_key: str | None, threads: int, rat
     """Serves until SIGTERM or SIGINT; CannotStart or Invalid with the reason when it cannot."""
     log.to_stderr(verbose)
     fixed_key = identity.check_fixed_key(api_key) if api_key else None
-    desk = Desk(db, identity.mint)
-    try:
-        desk.claim()
+    with _served(Desk(db, identity.mint)) as desk:
         keyring = identity.Keyring(fixed_key)
-        server = Server(create_app(desk, keyring, rate_limit, verbose), host=host, port=port, threads=threads)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: server.stop())
-        _say_where(desk, server.url, fixed_key)
+        limit = RateLimit(rate_limit, desk.clock) if rate_limit else None
+        server = Server(create_app(desk, keyring, limit, verbose), host=host, port=port, threads=threads)
+        _stop_on_signal(server.stop)
+        click.echo(f"Keva is listening on {server.url}")
+        if fixed_key is None and not identity.list_keys(desk.read()):
+            with desk.write() as tx:
+                _show_key(server.url, identity.create_key(tx, "first")["key"], "The first API key, not shown again")
         with _LastUsed(desk, keyring):
             server.run()
+
+
+def serve_for_tests(db: Path | None, host: str, port: int, api_key: str | None, rate_limit: int, verbose: bool) -> None:
+    """Serves a desk for tests, with its control endpoints, from a throw-away file unless `db` names one."""
+    log.to_stderr(verbose)
+    with tempfile.TemporaryDirectory(prefix="keva-") as folder:
+        rehearsal = Rehearsal(db or Path(folder, "keva.db"), api_key, rate_limit, verbose, control.calls)
+        with _served(rehearsal.desk):
+            server = Server(rehearsal.stage, host=host, port=port, threads=THREADS)
+
+            def stop() -> None:
+                rehearsal.stage.close()
+                server.stop()
+
+            _stop_on_signal(stop)
+            click.echo(f"Keva is listening on {server.url}")
+            _show_key(server.url, rehearsal.key, "A desk for tests, with the API key")
+            server.run()
+
+
+@contextmanager
+def _served(desk: Desk) -> Iterator[Desk]:
+    try:
+        desk.claim()
+        yield desk
     finally:
         desk.close()
 
 
-def _say_where(desk: Desk, url: str, fixed_key: str | None) -> None:
-    click.echo(f"Keva is listening on {url}")
-    if fixed_key is None and not identity.list_keys(desk.read()):
-        with desk.write() as tx:
-            key = identity.create_key(tx, "first")["key"]
-        click.echo(f"The first API key, which is not shown again: {key}")
-        click.echo("Try it:")
-        click.echo(f"  curl {url}/api/v1/tickets -H 'Authorization: Bearer {key}'")
+def _stop_on_signal(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+
+
+def _show_key(url: str, key: str, what: str) -> None:
+    click.echo(f"{what}: {key}")
+    click.echo(f"Try it: curl {url}/api/v1/tickets -H 'Authorization: Bearer {key}'")
 
 
 class _LastUsed(threading.Thread):

@@ -40,5 +40,6 @@ SERVING = (
     Setting("api-key", str, None, "A fixed API key of all scopes and workspaces: keva_live_ and any text."),
     Setting("threads", click.IntRange(1, 256), 8, "Requests that are worked on at a time."),
     Setting("rate-limit", click.IntRange(0), 0, "Requests a minute for each key; 0 for no limit."),
+    Setting("control", bool, False, "A desk for tests, with control endpoints; without --db a throw-away one."),
     Setting("verbose", bool, False, "Log every request, not refusals and failures only."),
 )

@@ -1,6 +1,7 @@
 """Joins the calls to a Flask app: who may call, what was sent, and one shape for every refusal."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -8,7 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from keva import api, errors, log, openapi
 from keva.db import Desk
-from keva.identity import Caller, Keyring
+from keva.identity import EVERYTHING, Caller, Keyring
 from keva.limit import RateLimit
 from keva.sent import fit_query, read_object, read_query
 
@@ -26,20 +27,27 @@ _STATUSES = {
 _BUG = "Keva failed on this request, which is a bug: its log has the details."
 
 
-def create_app(desk: Desk, keyring: Keyring, rate_limit: int = 0, verbose: bool = False) -> Flask:
-    """The whole service as a WSGI application; `rate_limit` is in requests a minute for each key, 0 for none."""
+def create_app(
+    desk: Desk,
+    keyring: Keyring,
+    limit: RateLimit | None = None,
+    verbose: bool = False,
+    more_calls: Sequence[api.Call] = (),
+) -> Flask:
+    """The whole service as a WSGI application: the six calls and `more_calls`."""
+    calls = [*api.CALLS, *more_calls]
     app = Flask("keva", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
-    gate = _Gate(desk, keyring, RateLimit(rate_limit, desk.clock) if rate_limit else None)
-    for call in api.CALLS:
+    gate = _Gate(desk, keyring, limit)
+    for call in calls:
         app.add_url_rule(call.path, call.view.__name__, _view(desk, gate, call), methods=[call.method])
-    _add_own_routes(app, desk)
+    _add_own_routes(app, desk, calls)
     app.register_error_handler(errors.Refused, _refused)
     app.register_error_handler(HTTPException, _http_refused)
     app.register_error_handler(Exception, _failed)
-    if rate_limit:
+    if limit:
         app.after_request(_tell_limit)
     if verbose:
         app.after_request(_tell_success)
@@ -55,7 +63,7 @@ class _Gate:
     def admit(self, scope: str, asked: list[tuple[str, str]]) -> Caller:
         tx = self._desk.read()
         caller = self._keyring.caller(tx, request.headers.get("Authorization"), self._desk.now)
-        if self._limit:
+        if self._limit and scope != EVERYTHING:
             g.limit, refusal = self._limit.count(caller.key)
             if refusal:
                 raise refusal
@@ -92,14 +100,16 @@ def _body() -> bytes:
 
 def _answer(answer: api.Answer) -> Response:
     response = Response(answer.json, answer.status, mimetype="application/json")
+    if answer.status == 204:
+        del response.headers["Content-Type"]
     if answer.location:
         response.autocorrect_location_header = False
         response.headers["Location"] = answer.location
     return response
 
 
-def _add_own_routes(app: Flask, desk: Desk) -> None:
-    document = json.dumps(openapi.document(api.CALLS), ensure_ascii=False)
+def _add_own_routes(app: Flask, desk: Desk, calls: list[api.Call]) -> None:
+    document = json.dumps(openapi.document(calls), ensure_ascii=False)
     pointers = json.dumps({"openapi": "/openapi.json", "health": "/healthz"})
 
     def healthz() -> Response:

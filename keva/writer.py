@@ -58,6 +58,17 @@ class Writer:
             raise
         self.trouble = None
 
+    def fill_from(self, other: sqlite3.Connection) -> None:
+        """Puts all that `other` holds in the place of all that is here."""
+        with self._turn:
+            if self._connection.in_transaction:
+                self._settle(self._batch)
+            self._lock.acquire(PATIENCE)
+            try:
+                other.backup(self._connection)
+            finally:
+                self._lock.release()
+
     def close(self) -> None:
         """Waits for the turn; the last connection to be closed folds the WAL into the file."""
         with self._turn:

@@ -2,15 +2,17 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from keva import __version__, api, log, openapi
+from keva import serve as running
 from keva.cli import files, keys
 from keva.cli.common import takes
 from keva.errors import Refused
-from keva.serve import serve as run_service
 from keva.settings import DB, SERVING
 
 
@@ -37,9 +39,14 @@ def main() -> None:
 
 @main.command()
 @takes(DB, *SERVING)
-def serve(**settings: Any) -> None:
+@click.pass_context
+def serve(context: click.Context, control: bool, db: Path, threads: int, **settings: Any) -> None:
     """Serve the API (the default command)."""
-    run_service(**settings)
+    if control:
+        given = context.get_parameter_source("db") is not ParameterSource.DEFAULT
+        running.serve_for_tests(db if given else None, **settings)
+    else:
+        running.serve(db, threads=threads, **settings)
 
 
 @main.command("openapi")
