@@ -10,7 +10,7 @@ from keva import api
 from keva.api import Answer, Call, View
 from keva.errors import Invalid
 from keva.faults import Fault
-from keva.identity import EVERYTHING, READ, WRITE
+from keva.identity import EVERYTHING, SCOPES
 from keva.journal import Request
 from keva.lines import Moment
 from keva.log import mask
@@ -24,6 +24,7 @@ _BODY_SHOWN = 64 * 1024  # bytes
 _LONGEST_WAIT = 60  # seconds
 
 Method = Literal["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
+Scope = Literal["tickets:read", "tickets:write"]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -34,7 +35,7 @@ class Seeds(Sent):
 
 
 class NewKey(Sent):
-    scopes: Annotated[list[Literal["tickets:read", "tickets:write"]], Field(min_length=1)] = [READ, WRITE]
+    scopes: list[Scope] = Field(default_factory=list, description="Both without this")
     workspace_id: WorkspaceId = NOT_SENT
 
 
@@ -104,7 +105,7 @@ def _desk_calls(rehearsal: "Rehearsal") -> list[Call]:
     @_call(made, "POST", "/keys", body=NewKey, status=201)
     def make_key(_: Any, __: Any, ___: Any, new: NewKey) -> Answer:
         """Make an API key."""
-        return _data(rehearsal.create_key(new.scopes, new.workspace_id), 201)
+        return _data(rehearsal.create_key(new.scopes or SCOPES, new.workspace_id), 201)
 
     @_call(made, "POST", "/workspaces", body=NewWorkspace, status=201)
     def make_workspace(_: Any, __: Any, ___: Any, new: NewWorkspace) -> Answer:

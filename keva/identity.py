@@ -131,8 +131,7 @@ def create_key(
     if workspace_id is not None:
         workspace = Caller(None, SCOPES, None).within(tx, workspace_id).workspace
     key = KEY_PREFIX + secrets.token_hex(32)
-    row = {
-        "id": tx.mint("key"),
+    values = {
         "name": name,
         "digest": digest(key.encode()),
         "last_four": key[-4:],
@@ -140,14 +139,17 @@ def create_key(
         "workspace": workspace,
         "now": tx.now,
     }
-    tx.all(
+    row = tx.add(
+        "key",
         """
         INSERT INTO keys (id, name, digest, last_four, scopes, workspace, created_at)
         VALUES (:id, :name, :digest, :last_four, :scopes, :workspace, :now)
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id
         """,
-        row,
+        values,
     )
-    return {"key": key, "id": row["id"]}
+    return {"key": key, "id": row[0]}
 
 
 def list_keys(tx: Read) -> list[dict[str, Any]]:

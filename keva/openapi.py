@@ -22,7 +22,7 @@ _SCHEMES = {
 _WORKSPACE_HEADER = {
     "name": "X-Workspace-Id",
     "in": "header",
-    "description": "Act in this workspace; the same as `workspace_id`",
+    "description": "The same as the parameter `workspace_id`",
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
@@ -110,15 +110,12 @@ def _path_parameters(call: Call) -> list[dict[str, Any]]:
 def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
     parameters = []
     for name, schema in _schema(query)["properties"].items():
-        description = {"description": schema.pop("description")}
-        parameters.append({"name": name, "in": "query", "required": False, **description, "schema": schema})
+        parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
     return parameters
 
 
 def _workspace_header(query: type[BaseModel]) -> dict[str, Any]:
-    schema = _schema(query)["properties"]["workspace_id"]
-    del schema["description"]
-    return {**_WORKSPACE_HEADER, "required": False, "schema": schema}
+    return {**_WORKSPACE_HEADER, "required": False, "schema": _schema(query)["properties"]["workspace_id"]}
 
 
 def _success(call: Call) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class Rehearsal:
             return workspaces.create(tx, name)
 
     def _empty(self) -> None:
+        self._ids.restart()
         self.desk.empty()
         self._ids.restart()
         self._ids("ws")  # the first workspace has the first

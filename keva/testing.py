@@ -97,15 +97,15 @@ class Keva:
     def seed(self, tickets: Iterable[Mapping[str, Any]], /) -> list[Ticket]: ...
     @overload
     def seed(self, **fields: Any) -> Ticket: ...
-    def seed(self, tickets: Any = None, /, **fields: Any) -> Any:
+    def seed(self, *tickets: Iterable[Mapping[str, Any]], **fields: Any) -> Any:
         """Makes a ticket of the fields, or one of each mapping, and gives it, or the list, as GET would.
 
         Any field of an import's line may be given, `messages` too; there is a default for the rest. ValueError, with
         nothing stored, for what does not fit.
         """
-        given = [fields] if tickets is None else [dict(ticket) for ticket in tickets]
+        given = [dict(ticket) for ticket in tickets[0]] if tickets else [fields]
         made = [json.loads(ticket) for ticket in self._rehearsal.seed(given)]
-        return made[0] if tickets is None else made
+        return made if tickets else made[0]
 
     def tickets(self, status: str | None = None, workspace_id: str | None = None) -> list[Ticket]:
         """All tickets, newest first."""

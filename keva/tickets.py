@@ -55,8 +55,7 @@ def list_page(tx: Read, caller: Caller, query: ListQuery) -> tuple[str, int]:
 
 def create(tx: Write, caller: Caller, new: NewTicket) -> tuple[str, str]:
     """Stores a ticket and its first message; gives the ticket's id and its JSON, of eight fields."""
-    seq, ticket_id, ticket = _insert(
-        tx,
+    seq, ticket_id, ticket = tx.add(
         "tkt",
         f"""
         INSERT INTO tickets
@@ -140,8 +139,7 @@ def add_message(tx: Write, caller: Caller, ticket_id: str, new: NewMessage) -> s
 
 
 def _insert_message(tx: Write, ticket: int, ticket_id: str, new: NewMessage) -> str:
-    row = _insert(
-        tx,
+    row = tx.add(
         "msg",
         f"""
         INSERT INTO messages (id, ticket, direction, sender_email, sender_name, body, body_html, created_at)
@@ -161,14 +159,6 @@ def _insert_message(tx: Write, ticket: int, ticket_id: str, new: NewMessage) -> 
         },
     )
     return str(row[0])
-
-
-def _insert(tx: Write, prefix: str, sql: str, values: dict[str, object]) -> Any:
-    """The row that the statement returns, under the first minted id that is free: an import may have taken one."""
-    row = None
-    while row is None:
-        row = tx.one(sql, values | {"id": tx.mint(prefix)})
-    return row
 
 
 def _reach(caller: Caller, ticket_id: str) -> dict[str, object]:

@@ -36,3 +36,10 @@ class Write(Read):
     def __init__(self, connection: sqlite3.Connection, now: str, mint: Callable[[str], str]) -> None:
         super().__init__(connection)
         self.now, self.mint = now, mint
+
+    def add(self, prefix: str, sql: str, values: dict[str, Any]) -> Any:
+        """The row that an INSERT returns, under the first id minted that is free; `sql` does nothing on a conflict."""
+        row = None
+        while row is None:  # an import may have taken an id that a desk for tests mints
+            row = self.one(sql, values | {"id": self.mint(prefix)})
+        return row

@@ -6,11 +6,17 @@ from keva.tx import Read, Write
 
 
 def create(tx: Write, name: str) -> dict[str, Any]:
-    [row] = tx.all(
-        "INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?) RETURNING id, name, created_at",
-        (tx.mint("ws"), name, tx.now),
+    return _workspace(
+        tx.add(
+            "ws",
+            """
+            INSERT INTO workspaces (id, name, created_at) VALUES (:id, :name, :now)
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id, name, created_at
+            """,
+            {"name": name, "now": tx.now},
+        )
     )
-    return _workspace(row)
 
 
 def list_all(tx: Read) -> list[dict[str, Any]]:

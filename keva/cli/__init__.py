@@ -40,7 +40,7 @@ def main() -> None:
 @main.command()
 @takes(DB, *SERVING)
 @click.pass_context
-def serve(context: click.Context, control: bool, db: Path, threads: int, **settings: Any) -> None:
+def serve(context: click.Context, /, control: bool, db: Path, threads: int, **settings: Any) -> None:
     """Serve the API (the default command)."""
     if control:
         given = context.get_parameter_source("db") is not ParameterSource.DEFAULT
