@@ -95,7 +95,7 @@ class Channel(HTTPChannel):
 
     def received(self, data: bytes) -> None:
         with self.requests_lock:
-            while data and not (self.refusal or self.refused or self.will_close or self.close_when_flushed):
+            while data and not (self.refusal or self.will_close or self.close_when_flushed):
                 data = data[self._take(data) :]
         self._tell_refusal()
 
@@ -253,78 +253,3 @@ class Channel(HTTPChannel):
         if self.request:
             self.request.close()
             self.request = None
-
-    def _tell_refusal(self) -> None:
-        """In its turn: a request sent ahead of the refused one is answered first."""
-        if self.refusal is None or self.requests:
-            return
-        with self.requests_lock:
-            refusal, self.refusal = self.refusal, None
-        if refusal and not self.close_when_flushed:
-            self.refuse(refusal)
-
-    # In the loop's thread again
-
-    def _take(self, data: bytes) -> int:
-        request = self.request
-        if request is None:
-            request = self.request = Request(self.adj, self.server.bodies)
-            if not self.awaited:
-                self.awaited, self.deadline = "head", now() + HEAD_SECONDS
-        consumed = request.received(data)
-        if request.error:
-            self.refusal = request.error
-        elif request.completed:
-            self._queue(request)
-        elif request.headers_finished:
-            self._await_body(request)
-        return consumed
-
-    def _queue(self, request: Request) -> None:
-        self.request = None
-        # An empty line alone is no request: it must not buy another ten seconds.
-        if not request.empty:
-            self.awaited, self.deadline = "", inf
-            self.requests.append(request)
-            if len(self.requests) == 1:
-                self.server.add_task(self)
-
-    def _await_body(self, request: Request) -> None:
-        if self.awaited == "head":
-            self.awaited, self.deadline = "body", now() + BODY_SECONDS
-        if request.expect_continue and not self.requests:
-            self.send_continue()
-
-    def _check_deadline(self, moment: float) -> None:
-        if self.deadline == inf:
-            self.deadline = moment + IDLE_SECONDS
-        elif moment > self.deadline:
-            if self.lingering or not self.awaited:
-                self.handle_close()
-            else:
-                self.refuse(Refusal(408, LATE_HEAD if self.awaited == "head" else LATE_BODY))
-
-    def _part(self) -> None:
-        """After a refusal the client may still be sending; a close now would reset it before it reads the answer."""
-        self.close_when_flushed = False
-        if not self.refused:
-            self.handle_close()
-            return
-        self.lingering, self.deadline, self._to_discard = True, now() + LINGER_SECONDS, LINGER_BYTES
-        try:
-            self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.handle_close()
-
-    def _discard(self) -> None:
-        try:
-            self._to_discard -= len(self.recv(65536))
-        except OSError:
-            self._to_discard = 0
-        if self._to_discard <= 0:
-            self.handle_close()
-
-    def _drop_unfinished(self) -> None:
-        request, self.request = self.request, None
-        if request:
-            request.close()

@@ -1,14 +1,9 @@
-"""waitress with deadlines, bounds, one shape of refusal, and a stop that answers what was accepted."""
-
-from __future__ import annotations
+"""Waitress as this service runs it: one address, deadlines, bounds, and a stop that answers what has come in."""
 
 import errno
-import logging
-import select
 import socket
-import threading
-from math import inf
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -18,84 +13,83 @@ from waitress.task import ThreadedTaskDispatcher
 from keva.channel import Channel, now
 from keva.errors import CannotStart
 from keva.log import LOG
-from keva.request import MAX_BODY, MAX_CHUNKED, MAX_HEAD, Bodies, Refusal
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+from keva.request import MAX_BODY, MAX_HEAD, Bodies
 
 try:
     import resource
-except ImportError:  # Windows, where sockets are not file descriptors
+except ImportError:  # Windows, which has no such limit
     resource = None  # type: ignore[assignment]
 
-# Without poll() there is only select(), which takes about 500 sockets.
-MAX_CONNECTIONS = 1000 if hasattr(select, "poll") else 480
-BACKLOG = 1024
+CONNECTIONS = 1000
 SWEEP_SECONDS = 1.0
-QUEUE_SECONDS = 10.0
-# The parts of a stop: answering, a last word to those that were not, the end of the threads.
 DRAIN_SECONDS = 4.0
-QUIET_SECONDS = 0.2
-FAREWELL_SECONDS = 0.3
-THREADS_SECONDS = 0.2
+GRACE_SECONDS = 0.2
+_LAST_WORDS_SECONDS = 0.3
+_OTHER_FILES = 200  # descriptors beside those of the connections: the database's, for each thread
 
-OVERLOADED = "Too many requests are waiting; try again in a second."
-_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_SETTINGS: dict[str, Any] = {
+    "asyncore_loop_timeout": 1,  # cut to whole seconds, and 0 would spin
+    "asyncore_use_poll": True,
+    "connection_limit": CONNECTIONS,
+    "max_request_body_size": MAX_BODY + 1,  # waitress refuses from this size on
+    "max_request_header_size": MAX_HEAD + 1,
+    "inbuf_overflow": 2 * MAX_BODY,  # no legal body goes to disk: Bodies bounds their sum
+    "outbuf_high_watermark": 1 << 40,  # a worker would wait for a client that does not read
+    "recv_bytes": 65536,
+    "expose_tracebacks": False,
+    "ident": None,
+    "log_socket_errors": False,
+    # Nothing here reads X-Forwarded headers, and waitress would wrap each call only to take them out.
+    "clear_untrusted_proxy_headers": False,
+}
 
 
 class Server:
-    """Listens once made, serves in `run`, ends by `stop`."""
+    """Listens on `host` and `port` (0: a free one) from the start; CannotStart where it may not."""
 
-    def __init__(self, app: WSGIApplication, *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> None:
-        listening = _bind(host, port)
-        address = listening.getsockname()
-        shown = f"[{address[0]}]" if listening.family == socket.AF_INET6 else address[0]
-        self.url = f"http://{shown}:{address[1]}"
+    def __init__(self, app: Callable[..., Any], *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> None:
+        _allow_connections()
         self._map: dict[int, Any] = {}
-        self._thread_count = threads
-        self._threads = _Threads()
-        self._listener = _Listener(
-            app,
-            map=self._map,
-            _sock=listening,
-            dispatcher=self._threads,
-            adj=_settings(address[0]),
-            sockinfo=(listening.family, listening.type, listening.proto, address),
-            bind_socket=False,
-        )
-        self._poll = wasyncore.poll2 if hasattr(select, "poll") else wasyncore.poll
+        self._stopping = self._closed = False
         self._next_sweep = 0.0
-        self._stopping = False
-        self._closed = False
-        # Reentrant, since a signal handler may call `stop` in the thread that holds it.
-        self._lock = threading.RLock()
+        address = _resolve(host, port)
+        self._workers = ThreadedTaskDispatcher()
+        try:
+            self._listener = _Listener(
+                app,
+                self._map,
+                dispatcher=self._workers,
+                adj=Adjustments(threads=threads, **_SETTINGS),
+                sockinfo=address,
+            )
+        except OSError as error:
+            raise CannotStart(_why_not(error, host, port)) from error
+        self._workers.set_thread_count(threads)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._listener.effective_port}"
 
     def run(self) -> None:
-        """Serves until `stop`, then answers what was accepted and closes everything."""
+        """Serves until `stop`, then answers what was fully received, and closes everything."""
         try:
-            if not self._stopping:
-                _raise_descriptor_limit()
-                self._threads.set_thread_count(self._thread_count)
-                while not self._stopping:
-                    self._turn(SWEEP_SECONDS)
-                self._drain()
+            while not self._stopping:
+                self._turn(1.0)
+            self._drain()
         finally:
-            self._close()
+            self._closed = True
+            wasyncore.close_all(self._map, ignore_all=True)
+            self._workers.shutdown(cancel_pending=True, timeout=_LAST_WORDS_SECONDS)
 
     def stop(self) -> None:
-        """Ends `run`; safe in a signal handler and in any thread, any number of times, before `run` too."""
+        """Ends `run`; from any thread or signal handler, any number of times."""
         self._stopping = True
-        with self._lock:
-            if not self._closed:
-                self._listener.pull_trigger()
+        if not self._closed:
+            self._listener.pull_trigger()
 
-    def _turn(self, timeout: float) -> None:
-        self._poll(timeout, self._map)
-        moment = now()
-        if moment >= self._next_sweep:
-            self._next_sweep = moment + SWEEP_SECONDS
-            for channel in self._threads.take_back(moment - QUEUE_SECONDS):
-                channel.refuse(Refusal(503, OVERLOADED))
+    def _turn(self, seconds: float) -> None:
+        """Waits at most so long for something to happen on any connection, and does it."""
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+        if now() >= self._next_sweep:
+            self._next_sweep = now() + SWEEP_SECONDS
             for channel in self._channels():
                 channel.sweep()
 
@@ -103,18 +97,16 @@ class Server:
         return list(self._listener.active_channels.values())
 
     def _drain(self) -> None:
-        self._listener.draining = True
-        self._listener.close_socket()
-        begun = now()
-        while self._channels() and now() < begun + DRAIN_SECONDS:
+        self._listener.close_door()
+        began = now()
+        while self._channels() and now() < began + DRAIN_SECONDS:
             self._turn(0.05)
-            if now() > begun + QUIET_SECONDS:
+            if now() > began + GRACE_SECONDS:
                 self._close_quiet()
-        self._threads.take_back(inf)
         for channel in self._channels():
             channel.give_up()
-        end = now() + FAREWELL_SECONDS
-        while self._channels() and now() < end:
+        over = now() + _LAST_WORDS_SECONDS
+        while self._channels() and now() < over:
             self._turn(0.05)
 
     def _close_quiet(self) -> None:
@@ -122,146 +114,72 @@ class Server:
             if channel.quiet():
                 channel.handle_close()
 
-    def _close(self) -> None:
-        for channel in self._channels():
-            channel.handle_close()
-        self._threads.end()
-        with self._lock:
-            self._closed = True
-            self._listener.close()
-
 
 class _Listener(TcpWSGIServer):
+    """The socket that accepts, and what its connections share."""
+
     channel_class = Channel
-    draining = False
-    full = False
-    paused_until = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.bodies = Bodies()
+        self.draining = False
+        self._accept_from = 0.0
         super().__init__(*args, **kwargs)
 
     def readable(self) -> bool:
-        if not self.accepting:
-            return False
-        full = len(self.active_channels) >= MAX_CONNECTIONS
-        if full and not self.full:
-            LOG.warning("%d connections are open; new ones wait until one of them closes", MAX_CONNECTIONS)
-        self.full = full
-        return not full and now() >= self.paused_until
+        return bool(super().readable()) and now() >= self._accept_from
 
-    def handle_accept(self) -> None:
-        # More than one at a time, since each turn of the loop looks at every connection.
-        for _ in range(64):
-            if not self._accept_one() or len(self.active_channels) >= MAX_CONNECTIONS:
-                return
+    def maintenance(self, _: float) -> None:
+        """The sweep does what waitress would do here."""
 
     def add_task(self, channel: Channel) -> None:
         channel.queued_at = now()
-        self.task_dispatcher.add_task(channel)
+        super().add_task(channel)
 
-    def close_socket(self) -> None:
-        """Takes in whoever has connected by now; closing would reset them."""
-        while self._accept_one():
-            pass
+    def accept(self) -> Any:
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._accept_from = now() + SWEEP_SECONDS  # trying again at once would spin
+                LOG.warning("No file descriptor is left for another connection: it has to wait.")
+            raise
+
+    def close_door(self) -> None:
+        """Lets in who is at the door already, and nobody else."""
+        self.draining = True
+        before = -1
+        while before < len(self.active_channels):
+            before = len(self.active_channels)
+            self.handle_accept()
         wasyncore.dispatcher.close(self)
 
-    def _accept_one(self) -> bool:
-        try:
-            accepted = self.accept()
-            if accepted is None:
-                return False
-            connection, address = accepted
-            self.set_socket_options(connection)
-            Channel(self, connection, address, self.adj, map=self._map)
-        except OSError as problem:
-            # The listening socket stays readable: trying again at once would only spin.
-            if problem.errno in _NO_DESCRIPTOR:
-                LOG.warning("No connection can be taken for the moment: %s", problem.strerror)
-                self.paused_until = now() + 0.5
-                return False
-        return True
 
-
-class _Threads(ThreadedTaskDispatcher):
-    """Its queue says nothing of each request that waits, but gives back those that waited too long."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._started: list[threading.Thread] = []
-
-    def start_new_thread(self, target: Any, thread_no: int) -> None:
-        thread = threading.Thread(target=target, args=(thread_no,), name=f"keva-{thread_no}", daemon=True)
-        self._started.append(thread)
-        thread.start()
-
-    def add_task(self, channel: Channel) -> None:
-        with self.lock:
-            self.queue.append(channel)
-            self.queue_cv.notify()
-
-    def take_back(self, queued_before: float) -> list[Channel]:
-        late = []
-        with self.lock:
-            while self.queue and self.queue[0].queued_at < queued_before:
-                late.append(self.queue.popleft())
-        return late
-
-    def end(self) -> None:
-        self.set_thread_count(0)
-        end = now() + THREADS_SECONDS
-        for thread in self._started:
-            thread.join(max(0.0, end - now()))
-
-
-def _settings(server_name: str) -> Adjustments:
-    return Adjustments(
-        server_name=server_name,
-        backlog=BACKLOG,
-        max_request_header_size=MAX_HEAD + 1,
-        # Bodies are measured by keva.request; what is left to waitress is the framing of chunks.
-        max_request_body_size=MAX_CHUNKED,
-        # Bodies stay in memory, where their sum is bounded; answers larger than this wait for their client on disk,
-        inbuf_overflow=MAX_BODY + 1,
-        outbuf_overflow=1024 * 1024,
-        # and no worker waits for one: whoever does not read is closed by the sweep.
-        outbuf_high_watermark=2**62,
-        expose_tracebacks=False,
-        log_socket_errors=False,
-        ident=None,
-        clear_untrusted_proxy_headers=False,
-    )
-
-
-def _bind(host: str, port: int) -> socket.socket:
+def _resolve(host: str, port: int) -> tuple[Any, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (socket.gaierror, UnicodeError):
-        raise CannotStart(f"The host {host} is not known; choose an address of this computer.") from None
-    except OverflowError:
-        raise CannotStart(f"{port} is not a port; choose one from 0 to 65535.") from None
-    except OSError as problem:
-        raise CannotStart(_why_not(problem, host, port)) from None
+    except (OSError, UnicodeError) as error:
+        raise CannotStart(f"{host!r} is not an address of this machine: give another with --host.") from error
+    family, kind, protocol, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+    return family, kind, protocol, address
 
 
-def _why_not(problem: OSError, host: str, port: int) -> str:
-    if problem.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use; stop what uses it, or choose another port."
-    if problem.errno == errno.EACCES:
-        return f"Port {port} may not be used by this user; choose one from 1024 up."
-    if problem.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this computer; choose one that is, such as 127.0.0.1."
-    return f"Port {port} on {host} cannot be used: {problem.strerror}."
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use: stop what uses it, or pick another with --port."
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs more rights than this process has: pick one over 1023 with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine: give another with --host."
+    return f"Port {port} of {host} cannot be listened on: {error.strerror}."
 
 
-def _raise_descriptor_limit() -> None:
-    """Each connection takes a descriptor, and a second one while a large answer waits on disk."""
-    if resource is not None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 2 * MAX_CONNECTIONS + 256
-        if hard != resource.RLIM_INFINITY:
-            wanted = min(wanted, hard)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+def _allow_connections() -> None:
+    """Raises this process's limit of open files as far as the connections need it and the system lets it."""
+    if resource is None:
+        return
+    wanted = CONNECTIONS + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
