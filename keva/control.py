@@ -49,7 +49,7 @@ class NewFault(Sent):
     status: Annotated[int, Field(ge=200, le=599)] = NOT_SENT
     body: Any = None
     headers: dict[str, str] = NOT_SENT
-    delay: Annotated[float, Field(ge=0, le=3600, strict=False)] = NOT_SENT
+    delay: Annotated[float, Field(ge=0, le=3600)] = NOT_SENT
     drop: Literal["reset", "close", "partial"] = NOT_SENT
     method: Method = NOT_SENT
     path: str = NOT_SENT
@@ -65,7 +65,7 @@ class ClockFace(Sent):
 
 
 class Step(Sent):
-    seconds: Annotated[float, Field(strict=False, ge=-1e9, le=1e9)]
+    seconds: Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class RequestsQuery(Query):

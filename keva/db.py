@@ -60,8 +60,7 @@ class Desk:
         """For single statements, on a connection that stays open and is this thread's own."""
         reader: Read | None = getattr(self._thread, "reader", None)
         if reader is None:
-            connection = _connect(self.path)
-            connection.execute("PRAGMA query_only = ON")
+            connection = _connect_to_read(self.path)
             self._readers.append(connection)
             reader = self._thread.reader = Read(connection)
         return reader
@@ -116,6 +115,10 @@ class Desk:
             raise Unavailable(self._writer.trouble)
 
     def close(self) -> None:
+        """The writer goes last and folds the WAL into the file; after a failed sync first, so that nobody does."""
+        if self._writer.broken:
+            self.read()
+            self._writer.close()
         for reader in self._readers:
             reader.close()
         self._writer.close()
@@ -228,7 +231,8 @@ def _refuse_foreign(path: Path, create: bool) -> None:
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
+    name = f"{path.as_uri()}?mode=ro"
+    return sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 @contextmanager
@@ -241,6 +245,8 @@ def told_of(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise CannotStart(f"{path} is not a Keva database: name another file with --db.") from error
+        if not os.access(path.absolute().parent, os.W_OK):
+            raise CannotStart(f"{path} cannot be used: its folder cannot be written to.") from error
         raise CannotStart(f"{path} cannot be used: {error}.") from error
     except schema.NotOurs as error:
         raise CannotStart(f"{path} {error}") from error

@@ -18,12 +18,15 @@ _TOLD = {
     sqlite3.SQLITE_NOTADB: ("The database file is damaged: run the check command, then restore a backup.", None),
 }
 OTHERWISE = f"The database cannot be used now: {_NOTHING_STORED}. Try again."
+_UNKNOWN = "The disk failed while writing: whether this was stored shows once Keva is started again; reads go on."
 # The data may be anywhere between memory and disk: no later sync can vouch for it (reliability of fsync, LWN 752063).
 _SYNC_FAILED = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 
 
 def unavailable(error: sqlite3.DatabaseError) -> Unavailable:
     """The refusal that tells a caller of `error`."""
+    if sync_failed(error):
+        return Unavailable(_UNKNOWN)
     sentence, retry_after = _TOLD.get(_code(error) & 0xFF, (OTHERWISE, 10))
     return Unavailable(sentence, retry_after)
 

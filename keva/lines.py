@@ -30,7 +30,7 @@ def _real(moment: str) -> str:
     try:
         datetime.fromisoformat(moment)
     except ValueError:
-        raise ValueError("must be a time there is, such as 2024-01-15T10:30:00Z") from None
+        raise ValueError("must be a time that there is, such as 2024-01-15T10:30:00Z") from None
     return moment
 
 
@@ -73,7 +73,7 @@ class TicketLine(Sent):
     def _of_one_ticket(self) -> Any:
         for message in self.messages:
             if message.ticket_id not in (None, self.id):
-                raise ValueError("messages must each have the ticketId of their ticket, or none")
+                raise ValueError("a message's ticketId must be its ticket's id, or left out")
             if message.direction == "outbound" and message.sender_email is None:
-                raise ValueError("messages that are outbound must have a senderEmail")
+                raise ValueError("an outbound message's senderEmail is required")
         return self

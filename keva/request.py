@@ -3,20 +3,25 @@
 import re
 import threading
 from http import HTTPStatus
+from typing import Any
 
 from waitress.adjustments import Adjustments
+from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser
+from waitress.receiver import FixedStreamReceiver
 from waitress.utilities import build_http_date
 
 from keva import errors
 
-MAX_BODY = 4 * 1024 * 1024
-# What the sizes of a body's chunks may add to it: many tiny chunks keep the loop busy for nothing.
-MAX_CHUNKED = 2 * MAX_BODY
-MAX_CHUNK_LINE = 4096
 MAX_HEAD = 32 * 1024
-# Bodies not yet answered, over all connections together.
+MAX_BODY = 4 * 1024 * 1024
+# A body in chunks with the lines between them: very many tiny chunks keep the loop busy for nothing.
+MAX_CHUNKED = 2 * MAX_BODY
+MAX_CHUNK_LINE = 1024
+# Bodies not yet answered, over all connections together, the small ones and the beginnings of others apart:
+# those are bounded by the number of connections, and a few large bodies under way must not keep them out.
 MAX_BODIES = 64 * 1024 * 1024
+SMALL_BODY = 64 * 1024
 
 NOT_HTTP = "This is not a valid HTTP request; check its first line and its headers, each ended by CR LF."
 NOT_TLS = "This service speaks plain HTTP; start its address with http://, not https://."
@@ -34,8 +39,10 @@ HEAD_TOO_LARGE = (
 )
 TOO_MANY_BODIES = "Too many large requests are under way; try again in a second."
 
+_FIRST_LINE = re.compile(rb"[!-~]+ [!-~\x80-\xff]+(?: (HTTP/[0-9.]+))?")
 _LONG_RUN = re.compile(rb"[ \t]{200}")
 _TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?\r\n")
 _IN_OUR_WORDS = {413: TINY_CHUNKS, 431: HEAD_TOO_LARGE, 501: BAD_CODING}
 
 
@@ -61,7 +68,7 @@ class Refusal(Exception):
 
 
 class Bodies:
-    """How many bytes of bodies are held, over all connections together."""
+    """How many bytes of large bodies are held, over all connections together."""
 
     def __init__(self) -> None:
         self.held = 0
@@ -81,7 +88,9 @@ class Bodies:
 class Request(HTTPRequestParser):
     """`error` is the Refusal, if there is one; whoever first sets `claimed` gives the answer."""
 
-    first_line = b""
+    error: Any = None
+    body_rcv: Any = None
+    first_line: bytes = b""
     claimed = False
 
     def __init__(self, settings: Adjustments, bodies: Bodies) -> None:
@@ -96,15 +105,16 @@ class Request(HTTPRequestParser):
         return (words[0][:20], words[1].partition("?")[0][:200]) if len(words) > 1 else ("-", "-")
 
     def received(self, data: bytes) -> int:
-        earlier = self.header_plus
+        """Takes what belongs to this request, and gives how much that was; once `completed`, `error` may be set."""
+        earlier: bytes = self.header_plus
         try:
             if data[0] == 0x16 and not earlier and self.body_rcv is None:
                 raise Refusal(400, NOT_TLS)
             consumed: int = super().received(data)
             if self.error:
-                raise Refusal(self.error.code, _IN_OUR_WORDS.get(self.error.code) or self._what_is_bad())
+                raise Refusal(self.error.code, _IN_OUR_WORDS.get(self.error.code, NOT_HTTP))
             if self.body_rcv is not None:
-                self._check_body()
+                self._hold(len(self.body_rcv) - SMALL_BODY)
             return consumed
         except Refusal as refusal:
             self.error = refusal
@@ -113,13 +123,20 @@ class Request(HTTPRequestParser):
         if self.error.status == 431:
             self.first_line = (earlier + data).partition(b"\r\n")[0]
         self.completed = True
+        self.close()
         return len(data)
 
     def parse_header(self, head: bytes) -> None:
-        # A header that goes on in the next line is read differently by different proxies, and a long run of
-        # blanks takes the parser's regular expression a time that grows with its square: seconds for 32 KiB.
+        self.first_line = head.partition(b"\r\n")[0]
+        # Waitress's own pattern for the first line takes a time that grows with the square of its length when it
+        # does not fit: minutes for 32 KiB, in which nobody is served. So it only sees lines that fit.
+        line = _FIRST_LINE.fullmatch(self.first_line)
+        if line is None:
+            raise Refusal(400, NOT_HTTP)
+        if line[1] not in (b"HTTP/1.0", b"HTTP/1.1"):
+            raise Refusal(400, BAD_VERSION)
+        # The same goes for a long run of blanks; and different proxies read a folded header differently.
         if b"\r\n " in head or b"\r\n\t" in head or (len(head) > 1024 and _LONG_RUN.search(head)):
-            self.first_line = head.partition(b"\r\n")[0]
             raise Refusal(400, FOLDED)
         codings = _TRANSFER_ENCODING.findall(head)
         try:
@@ -130,6 +147,8 @@ class Request(HTTPRequestParser):
                 raise Refusal(413, BODY_TOO_LARGE) from None
             raise
         self._check_framing(codings)
+        if self.chunked:
+            self.body_rcv = Chunks(self.body_rcv.getbuf())
 
     def close(self) -> None:
         super().close()
@@ -137,8 +156,6 @@ class Request(HTTPRequestParser):
         self._held = 0
 
     def _check_framing(self, codings: list[bytes]) -> None:
-        if self.version not in ("1.0", "1.1"):
-            raise Refusal(400, BAD_VERSION)
         if codings and (self.version == "1.0" or "CONTENT_LENGTH" in self.headers):
             raise Refusal(400, TWO_LENGTHS)
         if codings and [coding.strip(b" \t").lower() for coding in codings] != [b"chunked"]:
@@ -146,18 +163,56 @@ class Request(HTTPRequestParser):
         if self.content_length > MAX_BODY:
             raise Refusal(413, BODY_TOO_LARGE)
 
-    def _check_body(self) -> None:
-        body = self.body_rcv
-        size = len(body)
-        if self.chunked:
-            if size + body.chunk_remainder > MAX_BODY:
-                raise Refusal(413, BODY_TOO_LARGE)
-            if len(body.control_line) > MAX_CHUNK_LINE or len(body.trailer) > MAX_HEAD:
-                raise Refusal(400, BAD_CHUNKS)
+    def _hold(self, size: int) -> None:
         if size > self._held:
             if not self._bodies.take(size - self._held):
                 raise Refusal(503, TOO_MANY_BODIES)
             self._held = size
 
-    def _what_is_bad(self) -> str:
-        return BAD_CHUNKS if self.chunked else NOT_HTTP
+
+class Chunks(FixedStreamReceiver):
+    """A body in chunks, by the letter: what is read leniently here may be read as two requests by a proxy."""
+
+    def __init__(self, buffer: OverflowableBuffer) -> None:
+        super().__init__(0, buffer)
+        self._line = b""  # the part of the next line that is here
+        self._read_line = self._read_size
+
+    def received(self, data: bytes) -> int:
+        at = 0
+        while at < len(data) and not self.completed:
+            if self.remain:
+                piece = data[at : at + self.remain]
+                self.buf.append(piece)
+                self.remain -= len(piece)
+                at += len(piece)
+                continue
+            end = data.find(b"\n", at) + 1 or len(data)
+            self._line += data[at:end]
+            at = end
+            if len(self._line) > MAX_CHUNK_LINE:
+                raise Refusal(400, BAD_CHUNKS)
+            if self._line.endswith(b"\n"):
+                line, self._line = self._line, b""
+                self._read_line(line)
+        return at
+
+    def _read_size(self, line: bytes) -> None:
+        size = _CHUNK_SIZE.fullmatch(line)
+        if size is None:
+            raise Refusal(400, BAD_CHUNKS)
+        self.remain = int(size[1], 16)
+        if len(self) + self.remain > MAX_BODY:
+            raise Refusal(413, BODY_TOO_LARGE)
+        self._read_line = self._read_end if self.remain else self._read_trailer
+
+    def _read_end(self, line: bytes) -> None:
+        if line != b"\r\n":
+            raise Refusal(400, BAD_CHUNKS)
+        self._read_line = self._read_size
+
+    def _read_trailer(self, line: bytes) -> None:
+        """Headers after the body, which nothing here reads."""
+        if not line.endswith(b"\r\n"):
+            raise Refusal(400, BAD_CHUNKS)
+        self.completed = line == b"\r\n"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from keva.errors import Invalid
-from keva.models import EMAIL, NOT_BLANK, Query
+from keva.models import EMAIL, NOT_BLANK, TIME, Query
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -22,6 +22,12 @@ _WRONG = {
     "string_unicode": "holds half a surrogate pair: send whole characters",
     "string_too_short": "must not be blank",
     "string_too_long": "is too long: at most {max_length} characters",
+    "too_short": "must hold at least {min_length}",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
     "literal_error": "must be {expected}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
@@ -85,7 +91,7 @@ def fit(model: type[Model], given: dict[str, Any], wrong: dict[str, str] | None 
     if not wrong:
         return fitting
     details = [{"field": field, "message": message} for field, message in wrong.items()]
-    told = [f"{detail['field']} {detail['message']}" for detail in details[:_TOLD_AT_ONCE]]
+    told = [f"{detail['field']} {detail['message']}".strip() for detail in details[:_TOLD_AT_ONCE]]
     more = [f"and {len(details) - len(told)} more"] if len(details) > len(told) else []
     raise Invalid("; ".join(told + more) + ".", details)
 
@@ -122,7 +128,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return "must not be null: leave it out instead"
     if kind == "string_pattern_mismatch":
         return _mismatch(detail["ctx"]["pattern"], value)
-    return _WRONG[kind].format(**detail.get("ctx", {}))
+    return _WRONG.get(kind, "is not valid").format(**detail.get("ctx", {}))
 
 
 def _mismatch(pattern: str, value: str) -> str:
@@ -130,7 +136,9 @@ def _mismatch(pattern: str, value: str) -> str:
         return "must be an email address such as customer@example.com"
     if pattern == NOT_BLANK:
         return "must not hold the character NUL" if "\0" in value else "must not be blank"
-    return f"must match {pattern}"
+    if pattern == TIME:
+        return "must be a time such as 2024-01-15T10:30:00Z"
+    return f"must be {pattern[1:].partition('_')[0]}_ and then 1 to 64 letters, digits, _ or -"  # an id
 
 
 _STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)

@@ -1,8 +1,13 @@
 """Waitress as this service runs it: one address, deadlines, bounds, and a stop that answers what has come in."""
 
 import errno
+import os
 import socket
+import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from typing import Any
 
 from waitress import wasyncore
@@ -13,7 +18,7 @@ from waitress.task import ThreadedTaskDispatcher
 from keva.channel import Channel, now
 from keva.errors import CannotStart
 from keva.log import LOG
-from keva.request import MAX_BODY, MAX_HEAD, Bodies
+from keva.request import MAX_BODY, MAX_CHUNKED, MAX_HEAD, Bodies, Refusal
 
 try:
     import resource
@@ -22,21 +27,22 @@ except ImportError:  # Windows, which has no such limit
 
 CONNECTIONS = 1000
 SWEEP_SECONDS = 1.0
+QUEUE_SECONDS = 10.0
 DRAIN_SECONDS = 4.0
 GRACE_SECONDS = 0.2
-_LAST_WORDS_SECONDS = 0.3
+LAST_WORDS_SECONDS = 0.25
+BUSY = "More requests are waiting than can be served; try again in a second."
+STOPPING = "The server is stopping; try again in a second."
 _OTHER_FILES = 200  # descriptors beside those of the connections: the database's, for each thread
 
 _SETTINGS: dict[str, Any] = {
-    "asyncore_loop_timeout": 1,  # cut to whole seconds, and 0 would spin
-    "asyncore_use_poll": True,
-    "connection_limit": CONNECTIONS,
-    "max_request_body_size": MAX_BODY + 1,  # waitress refuses from this size on
+    "connection_limit": CONNECTIONS + 2,  # it counts the listening socket and the pipe that wakes the loop
+    "max_request_body_size": MAX_CHUNKED + 1,  # waitress refuses from this size on
     "max_request_header_size": MAX_HEAD + 1,
-    "inbuf_overflow": 2 * MAX_BODY,  # no legal body goes to disk: Bodies bounds their sum
+    "inbuf_overflow": 2 * MAX_BODY,  # no body goes to disk: Bodies bounds their sum
+    "outbuf_overflow": 1 << 40,  # nor does an answer, since the disk may be full
     "outbuf_high_watermark": 1 << 40,  # a worker would wait for a client that does not read
-    "recv_bytes": 65536,
-    "expose_tracebacks": False,
+    "recv_bytes": 16384,
     "ident": None,
     "log_socket_errors": False,
     # Nothing here reads X-Forwarded headers, and waitress would wrap each call only to take them out.
@@ -50,19 +56,15 @@ class Server:
     def __init__(self, app: Callable[..., Any], *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> None:
         _allow_connections()
         self._map: dict[int, Any] = {}
-        self._stopping = self._closed = False
+        self._stopping = False
         self._next_sweep = 0.0
+        self._workers = _Workers()
+        settings = Adjustments(threads=threads, **_SETTINGS)
         address = _resolve(host, port)
-        self._workers = ThreadedTaskDispatcher()
         try:
-            self._listener = _Listener(
-                app,
-                self._map,
-                dispatcher=self._workers,
-                adj=Adjustments(threads=threads, **_SETTINGS),
-                sockinfo=address,
-            )
+            self._listener = _Listener(app, self._map, dispatcher=self._workers, adj=settings, sockinfo=address)
         except OSError as error:
+            wasyncore.close_all(self._map)
             raise CannotStart(_why_not(error, host, port)) from error
         self._workers.set_thread_count(threads)
         shown = f"[{host}]" if ":" in host else host
@@ -72,26 +74,31 @@ class Server:
         """Serves until `stop`, then answers what was fully received, and closes everything."""
         try:
             while not self._stopping:
-                self._turn(1.0)
+                self._turn(SWEEP_SECONDS)
             self._drain()
         finally:
-            self._closed = True
-            wasyncore.close_all(self._map, ignore_all=True)
-            self._workers.shutdown(cancel_pending=True, timeout=_LAST_WORDS_SECONDS)
+            self._listener.close()
+            for channel in self._channels():
+                channel.handle_close()
+            self._workers.end(LAST_WORDS_SECONDS)
 
     def stop(self) -> None:
         """Ends `run`; from any thread or signal handler, any number of times."""
         self._stopping = True
-        if not self._closed:
-            self._listener.pull_trigger()
+        self._listener.pull_trigger()
 
     def _turn(self, seconds: float) -> None:
         """Waits at most so long for something to happen on any connection, and does it."""
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
         if now() >= self._next_sweep:
             self._next_sweep = now() + SWEEP_SECONDS
+            self._refuse_waiting(now() - QUEUE_SECONDS, BUSY)
             for channel in self._channels():
                 channel.sweep()
+
+    def _refuse_waiting(self, since: float, sentence: str) -> None:
+        for channel in self._workers.take_back(since):
+            channel.refuse(Refusal(503, sentence))
 
     def _channels(self) -> list[Channel]:
         return list(self._listener.active_channels.values())
@@ -103,15 +110,16 @@ class Server:
             self._turn(0.05)
             if now() > began + GRACE_SECONDS:
                 self._close_quiet()
+        self._refuse_waiting(inf, STOPPING)
         for channel in self._channels():
-            channel.give_up()
-        over = now() + _LAST_WORDS_SECONDS
+            channel.give_up(Refusal(503, STOPPING))
+        over = now() + LAST_WORDS_SECONDS
         while self._channels() and now() < over:
             self._turn(0.05)
 
     def _close_quiet(self) -> None:
         for channel in self._channels():
-            if channel.quiet():
+            if channel.is_quiet():
                 channel.handle_close()
 
 
@@ -123,8 +131,11 @@ class _Listener(TcpWSGIServer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.bodies = Bodies()
         self.draining = False
+        self._closed = False
+        self._waking = threading.RLock()  # a signal may come while its thread is waking the loop
         self._accept_from = 0.0
         super().__init__(*args, **kwargs)
+        os.set_blocking(self.trigger.trigger, False)
 
     def readable(self) -> bool:
         return bool(super().readable()) and now() >= self._accept_from
@@ -145,6 +156,12 @@ class _Listener(TcpWSGIServer):
                 LOG.warning("No file descriptor is left for another connection: it has to wait.")
             raise
 
+    def pull_trigger(self) -> None:
+        """Wakes the loop; afterwards the pipe's number may be that of another file, which must not be written to."""
+        with self._waking, suppress(BlockingIOError):  # a full pipe wakes it too
+            if not self._closed:
+                super().pull_trigger()
+
     def close_door(self) -> None:
         """Lets in who is at the door already, and nobody else."""
         self.draining = True
@@ -153,6 +170,47 @@ class _Listener(TcpWSGIServer):
             before = len(self.active_channels)
             self.handle_accept()
         wasyncore.dispatcher.close(self)
+
+    def close(self) -> None:
+        with self._waking:
+            self._closed = True
+            super().close()
+
+
+class _Workers(ThreadedTaskDispatcher):
+    """The threads that call the application, and the connections that wait for one."""
+
+    queue: deque[Channel]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: list[threading.Thread] = []
+
+    def start_new_thread(self, target: Callable[[int], None], thread_no: int) -> None:
+        thread = threading.Thread(target=target, args=(thread_no,), name=f"keva-{thread_no}", daemon=True)
+        self._started.append(thread)
+        thread.start()
+
+    def add_task(self, channel: Channel) -> None:
+        # Waitress would also warn of each one that waits, which at load costs more than the request.
+        with self.lock:
+            self.queue.append(channel)
+            self.queue_cv.notify()
+
+    def take_back(self, since: float) -> list[Channel]:
+        """Those that have waited since then or longer, which no thread will get any more."""
+        taken = []
+        with self.lock:
+            while self.queue and self.queue[0].queued_at < since:
+                taken.append(self.queue.popleft())
+        return taken
+
+    def end(self, seconds: float) -> None:
+        """Waits at most so long for them to finish what they are at."""
+        self.set_thread_count(0)
+        over = now() + seconds
+        for thread in self._started:
+            thread.join(max(0.0, over - now()))
 
 
 def _resolve(host: str, port: int) -> tuple[Any, ...]:

@@ -2,10 +2,10 @@
 
 import json
 import logging
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, overload
@@ -32,24 +32,24 @@ class Keva:
         self._host, self._port, self._api_key, self._rate_limit = host, port, api_key, rate_limit
 
     def start(self) -> "Keva":
-        for name in ("keva", "waitress"):  # what they say is in the journal, and would be noise in a suite's own log
-            logger = logging.getLogger(name)
-            logger.propagate = False
-            logger.addHandler(logging.NullHandler())
-        self._folder = Path(tempfile.mkdtemp(prefix="keva-"))
-        self._rehearsal = Rehearsal(self._folder / "keva.db", self._api_key, self._rate_limit)
-        self._stage = self._rehearsal.stage
-        self._server = Server(self._stage, host=self._host, port=self._port, threads=THREADS)
-        self._thread = threading.Thread(target=self._server.run, name="keva", daemon=True)
-        self._thread.start()
+        for name in ("keva", "waitress"):  # refusals are in the journal, and would be noise in a suite's own log
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with ExitStack() as undo:
+            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="keva-"))
+            self._rehearsal = Rehearsal(Path(folder, "keva.db"), self._api_key, self._rate_limit)
+            undo.callback(self._rehearsal.desk.close)
+            self._stage = self._rehearsal.stage
+            self._server = Server(self._stage, host=self._host, port=self._port, threads=THREADS)
+            self._thread = threading.Thread(target=self._server.run, name="keva", daemon=True)
+            self._thread.start()
+            self._undo = undo.pop_all()
         return self
 
     def stop(self) -> None:
         self._stage.close()
         self._server.stop()
         self._thread.join()
-        self._rehearsal.desk.close()
-        shutil.rmtree(self._folder)
+        self._undo.close()
 
     def __enter__(self) -> "Keva":
         return self.start()

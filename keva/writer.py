@@ -31,9 +31,9 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection, lock: FileLock, wal: Path) -> None:
         self.trouble: str | None = None  # why the last write was not stored
+        self.broken = False  # a sync failed: nothing is written any more
         self._connection, self._lock = connection, lock
         self._wal = wal.open("rb", buffering=0)
-        self._broken = False
         self._turn = threading.Lock()
         self._waiting: deque[None] = deque()  # an entry for each thread that waits for its turn: += is not atomic
         self._batch = _Batch()
@@ -54,7 +54,6 @@ class Writer:
                 raise Unavailable(batch.error.sentence, batch.error.retry_after) from batch.error.__cause__
         except Unavailable as error:
             self.trouble = error.sentence
-            self._broken = self._broken or disk.sync_failed(error.__cause__)
             raise
         self.trouble = None
 
@@ -88,7 +87,7 @@ class Writer:
                     self._settle(batch)
 
     def _begin(self) -> _Batch:
-        if self._broken:
+        if self.broken:
             raise Unavailable(_BROKEN)
         if not self._lock.acquire(self._patience):
             self._patience = 0.0  # the next one need not wait as long in vain
@@ -132,19 +131,19 @@ class Writer:
             self._run("COMMIT")
         except Unavailable as error:
             batch.error = error
-            self._broken = disk.sync_failed(error.__cause__)
+            self._note_failed_sync(error.__cause__)
             if self._connection.in_transaction:
                 self._run("ROLLBACK")
 
     def _checkpoint(self) -> None:
         """Folds the WAL into the file once it is long, so that it is written anew from its start."""
-        if self._broken or not self._wal_reaches(self._checkpoint_at):
+        if self.broken or not self._wal_reaches(self._checkpoint_at):
             return
         try:
             [(busy, *_)] = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
         except sqlite3.DatabaseError as error:
             LOG.error("The database could not be checkpointed: %s", disk.unavailable(error).sentence)
-            self._broken = disk.sync_failed(error)
+            self._note_failed_sync(error)
             busy = True
         # Whoever reads an older state for long, as a backup does, holds the WAL: don't ask again at every write.
         self._checkpoint_at = 2 * self._checkpoint_at if busy else CHECKPOINT_PAGES
@@ -160,6 +159,11 @@ class Writer:
     def _wal_bytes(self, start: int, count: int) -> bytes:
         self._wal.seek(start)
         return self._wal.read(count)
+
+    def _note_failed_sync(self, error: BaseException | None) -> None:
+        if disk.sync_failed(error):
+            self.broken = True
+            LOG.error(_BROKEN)
 
     def _run(self, sql: str) -> None:
         Read(self._connection).all(sql)

@@ -1,0 +1,15 @@
+"""Prints what the README quotes: `python -m tests.benchmarks [calls] [growth] [stand-in] [rivals]`."""
+
+import sys
+
+from tests.benchmarks import calls, load
+
+TABLES = {"calls": calls.main}
+
+if __name__ == "__main__":
+    load.needed("wrk")
+    if load.cores() < 2:
+        sys.exit("Two cores are needed: one for the server, one for the load.")
+    for name in sys.argv[1:] or TABLES:
+        TABLES[name]()
+        print()

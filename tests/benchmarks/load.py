@@ -1,0 +1,140 @@
+"""One server on one core, wrk on the other."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+KEY = "keva_live_benchmark"
+CONNECTIONS = 8
+_SERVER_CORE, _LOAD_CORE = "0", "1"
+
+
+@dataclass
+class Figure:
+    """Requests a second over several rounds, and the 99th percentile of their latency in ms."""
+
+    rates: list[float]
+    p50: float
+    p99: float
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def noise(self) -> float:
+        """How far the rounds lie apart, as a share of their median."""
+        return (max(self.rates) - min(self.rates)) / self.rate
+
+
+@contextmanager
+def running(command: list[str], *, cwd: Path = ROOT) -> Iterator[str]:
+    """A server on its core, whose first line of output names its origin."""
+    pinned = ["taskset", "-c", _SERVER_CORE, *command]
+    process = subprocess.Popen(pinned, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        found = re.search(r"http://[\w.:]+", process.stdout.readline())
+        if not found:
+            raise RuntimeError(f"{command} did not start")
+        yield found[0]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def keva(db: Path, *options: str) -> list[str]:
+    return [sys.executable, "app.py", "serve", "--port", "0", "--db", str(db), "--api-key", KEY, *options]
+
+
+def ceiling(threads: int = 4) -> list[str]:
+    return [sys.executable, "-m", "tests.benchmarks.ceiling", str(threads)]
+
+
+def measure(url: str, seconds: float, script: str = "", connections: int = CONNECTIONS) -> tuple[float, float, float]:
+    """Requests a second, median and 99th percentile in ms; RuntimeError when an answer was no success."""
+    command = ["taskset", "-c", _LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command += ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
+    if script:
+        command += ["-s", "/dev/stdin"]
+    told = subprocess.run([*command, url], input=script, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in told or "Socket errors" in told:
+        raise RuntimeError(told)
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
+    return rate, _ms(told, "50%"), _ms(told, "99%")
+
+
+def in_turn(sides: dict[str, tuple[str, str]], rounds: int, seconds: float) -> dict[str, Figure]:
+    """The sides, each a URL and a script, measured in turn, so that what slows the machine slows all of them."""
+    taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, (url, script) in sides.items():
+            taken[name].append(measure(url, seconds, script))
+    return {
+        name: Figure(
+            [rate for rate, _, _ in rows],
+            statistics.median(p50 for _, p50, _ in rows),
+            statistics.median(p99 for _, _, p99 in rows),
+        )
+        for name, rows in taken.items()
+    }
+
+
+def needed(tool: str) -> None:
+    if not shutil.which(tool):
+        sys.exit(f"{tool} is not on this machine: it is what measures.")
+
+
+def rss_mb(pid: int) -> float:
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _ms(told: str, percentile: str) -> float:
+    number, unit = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)", told).groups()
+    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+
+
+CREATE = """
+wrk.method = "POST"
+wrk.body = '{"subject": "Order not delivered", "customerEmail": "customer@example.com", "customerName": "Jane Smith",' ..
+  ' "body": "My order #12345 was supposed to arrive yesterday but I havent received it yet."}'
+"""
+# Every second change is a real one.
+CHANGE = """
+wrk.method = "PATCH"
+local count = 0
+request = function()
+  count = count + 1
+  local status = count % 2 == 0 and "pending" or "open"
+  return wrk.format(nil, nil, nil, '{"status": "' .. status .. '"}')
+end
+"""
+ADD = """
+wrk.method = "POST"
+wrk.body = '{"body": "Any update on this?", "senderEmail": "customer@example.com", "direction": "inbound"}'
+"""
+
+_TICKET = "/api/v1/tickets/tkt_seed7"
+CALLS = (
+    ("get", _TICKET, ""),
+    ("list of 20", "/api/v1/tickets?status=open", ""),
+    ("messages", f"{_TICKET}/messages", ""),
+    ("create", "/api/v1/tickets", CREATE),
+    ("change", _TICKET, CHANGE),
+    ("add message", "/api/v1/tickets/tkt_seed8/messages", ADD),
+)
+
+
+def seed(db: Path, tickets: int) -> None:
+    subprocess.run([sys.executable, "app.py", "seed", str(tickets), "--db", db], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,116 @@
+"""Writes that share a commit: all are refused when it fails, and one that fails takes no other with it."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keva import identity
+from keva.db import Desk
+from keva.errors import Unavailable
+from keva.tx import Write
+
+from .served import until
+
+
+class _Failing:
+    """The connection, of which some statements fail."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.failing: dict[str, int] = {}
+        self._connection = connection
+
+    def execute(self, sql: str, *params: Any) -> Any:
+        if sql in self.failing:
+            error = sqlite3.OperationalError("as the test says")
+            error.sqlite_errorcode = self.failing[sql]
+            raise error
+        return self._connection.execute(sql, *params)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+@pytest.fixture
+def desk(db: Path) -> Iterator[Desk]:
+    desk = Desk(db, identity.mint)
+    desk._writer._connection = _Failing(desk._writer._connection)
+    yield desk
+    desk.close()
+
+
+def _add(tx: Write, name: str) -> None:
+    tx.all("INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)", (tx.mint("ws"), name, tx.now))
+
+
+def _names(desk: Desk) -> set[str]:
+    return {row[0] for row in desk.read().all("SELECT name FROM workspaces")} - {"Support"}
+
+
+def _together(desk: Desk, write: Callable[[int], None], number: int = 6) -> list[BaseException | None]:
+    """Has so many threads write in one commit, and gives what each of them raised."""
+    raised: list[BaseException | None] = [None] * number
+
+    def run(place: int) -> None:
+        try:
+            write(place)
+        except BaseException as error:
+            raised[place] = error
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(number)]
+    with desk._writer._turn:  # nobody gets it before all of them wait for it
+        for thread in threads:
+            thread.start()
+        until(lambda: len(desk._writer._waiting) == number)
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def _write_name(desk: Desk, place: int) -> None:
+    with desk.write() as tx:
+        _add(tx, f"name {place}")
+        if place == 3:
+            raise KeyError("a bug in a verb")
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC])
+def test_when_a_shared_commit_fails_every_write_in_it_is_refused_and_none_is_stored(desk: Desk, code: int) -> None:
+    desk._writer._connection.failing = {"COMMIT": code}
+
+    def write(place: int) -> None:
+        with desk.write() as tx:
+            _add(tx, f"name {place}")
+
+    raised = _together(desk, write)
+    assert [type(error) for error in raised] == [Unavailable] * 6
+    assert _names(desk) == set()
+    desk._writer._connection.failing = {}
+    if code == sqlite3.SQLITE_IOERR_FSYNC:
+        with pytest.raises(Unavailable, match="until Keva is started again"):
+            write(7)
+        assert _names(desk) == set()
+    else:
+        write(7)
+        assert _names(desk) == {"name 7"}
+
+
+def test_when_one_write_of_a_shared_commit_fails_only_that_one_is_undone(desk: Desk) -> None:
+    raised = _together(desk, lambda place: _write_name(desk, place))
+    assert [type(error) for error in raised] == [type(None)] * 3 + [KeyError] + [type(None)] * 2
+    assert _names(desk) == {f"name {place}" for place in (0, 1, 2, 4, 5)}
+
+
+def test_a_refused_statement_undoes_its_own_write_alone(desk: Desk) -> None:
+    def write(place: int) -> None:
+        with desk.write() as tx:
+            _add(tx, f"name {place}")
+            if place == 2:
+                tx.all("INSERT INTO workspaces (id, name, created_at) VALUES ('x', NULL, 'x')")
+
+    raised = _together(desk, write)
+    assert [type(error) for error in raised if error] == [sqlite3.IntegrityError]
+    assert _names(desk) == {f"name {place}" for place in (0, 1, 3, 4, 5)}

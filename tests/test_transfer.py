@@ -1,0 +1,236 @@
+"""Tickets in and out as JSON lines."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from keva import identity, seed, transfer
+from keva.db import Desk
+from keva.errors import Invalid
+from keva.lines import TicketLine
+
+APP = Path(__file__).parents[1] / "app.py"
+LINE = {"subject": "It broke", "customerEmail": "customer@example.com", "messages": [{"body": "It really did."}]}
+EVERYTHING = {
+    "id": "tkt_kept-As_1s",
+    "subject": " Ünïcode 🎉\r\nkept ",
+    "status": "solved",
+    "priority": "urgent",
+    "customerEmail": "customer@example.com",
+    "customerName": "Jane Smith",
+    "source": "email",
+    "assignedTo": "user_1",
+    "resolutionType": "answered",
+    "tags": ["login", "é"],
+    "createdAt": "2024-01-15T10:30:00Z",
+    "updatedAt": "2024-02-29T00:00:00Z",
+    "messages": [
+        {
+            "id": "msg_001",
+            "ticketId": "tkt_kept-As_1s",
+            "direction": "inbound",
+            "senderEmail": "customer@example.com",
+            "senderName": "Jane Smith",
+            "body": "I need help with my order",
+            "createdAt": "2024-01-15T10:30:00Z",
+        },
+        {
+            "id": "msg_002",
+            "ticketId": "tkt_kept-As_1s",
+            "direction": "outbound",
+            "senderEmail": "support@company.com",
+            "body": "Happy to help!",
+            "bodyHtml": "<p>Happy to help!</p>",
+            "createdAt": "2024-01-15T10:31:00Z",
+        },
+    ],
+    "workspaceId": "ws_second",
+}
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A desk with one ticket, tkt_seed1, and its message msg_seed1a."""
+    desk = Desk(tmp_path / "desk.db", identity.mint)
+    with desk.write() as tx:
+        transfer.Intake(tx).store(next(seed.lines(1)))
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def keva(tmp_path):
+    """Runs a command in an empty folder."""
+
+    def run(*arguments, lines=()):
+        sent = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
+        return subprocess.run(
+            [sys.executable, APP, *arguments], cwd=tmp_path, input=sent, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Starts a server on the folder's database and gives a client of it."""
+    processes = []
+
+    def serve(db="keva.db"):
+        command = [sys.executable, APP, "--port", "0", "--db", tmp_path / db, "--api-key", "keva_live_transfer"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        processes.append(process)
+        origin = re.search(r"http://\S+", process.stdout.readline())[0]
+        return httpx.Client(base_url=origin, headers={"Authorization": "Bearer keva_live_transfer"}, timeout=10)
+
+    yield serve
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def test_what_is_given_is_kept_and_what_is_missing_is_as_a_create_has_it(keva, served):
+    assert keva("import", "-", lines=[EVERYTHING, LINE]).stdout == "Imported 2 tickets into keva.db.\n"
+
+    with served() as client:
+        new, kept = client.get("/api/v1/tickets").json()["data"]
+        assert kept == {name: EVERYTHING[name] for name in kept}
+        assert client.get(f"/api/v1/tickets/{kept['id']}/messages").json()["data"] == EVERYTHING["messages"]
+        assert client.get("/api/v1/tickets?workspace_id=ws_second").json()["data"] == [kept]
+        assert (new["status"], new["priority"], new["source"], new["tags"]) == ("open", "medium", "api", [])
+        [message] = client.get(f"/api/v1/tickets/{new['id']}/messages").json()["data"]
+        assert (message["direction"], message["senderEmail"]) == ("inbound", "customer@example.com")
+        assert message["createdAt"] == new["createdAt"] == new["updatedAt"]
+
+
+def test_null_is_taken_where_an_answer_shows_it(keva):
+    nulls = {"customerName": None, "assignedTo": None, "resolutionType": None}
+    assert keva("import", "-", lines=[LINE | nulls]).returncode == 0
+    assert "source must not be null" in keva("import", "-", lines=[LINE | {"source": None}]).stderr
+
+
+def test_an_export_imported_into_an_empty_file_gives_the_same_answers(keva, served):
+    keva("seed", "250")
+    keva("import", "-", lines=[EVERYTHING])
+    exported = keva("export", "-").stdout
+    assert keva("export", "tickets.jsonl").stdout == "Exported 251 tickets to tickets.jsonl.\n"
+    keva("import", "tickets.jsonl", "--db", "copy.db")
+
+    with served() as one, served("copy.db") as other:
+        ids = [json.loads(line)["id"] for line in exported.splitlines()]
+        paths = [f"/api/v1/tickets?per_page=100&page={page}" for page in range(1, 5)]
+        paths += [f"/api/v1/tickets?status={status}&per_page=7" for status in ("open", "pending", "solved", "closed")]
+        paths += [f"/api/v1/tickets/{ticket}{more}" for ticket in ids[::10] for more in ("", "/messages")]
+        for path in paths:
+            assert one.get(path).content == other.get(path).content
+    assert keva("export", "-", "--db", "copy.db").stdout.splitlines()[-1] == exported.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ({"subject": ""}, "subject must not be blank"),
+        ({"colour": "red"}, "colour is not a field"),
+        ({"status": "new"}, "status must be 'open'"),
+        ({"messages": []}, "messages must hold at least 1"),
+        ({"messages": [{"body": "a"}, {"body": ""}]}, "messages.1.body must not be blank"),
+        ({"messages": [{"body": "a", "direction": "outbound"}]}, "senderEmail"),
+        ({"messages": [{"body": "a", "ticketId": "tkt_other"}]}, "ticketId"),
+        ({"createdAt": "2024-02-30T00:00:00Z"}, "createdAt must be a time"),
+        ({"createdAt": "2024-01-15"}, "createdAt must be a time"),
+        ({"id": "ticket_1"}, "id must be tkt_ and then"),
+        ({"tags": "login"}, "tags must be a list"),
+        ({"tags": [1]}, "tags.0 must be text"),
+        ({"id": "tkt_seed1"}, "id tkt_seed1 is there already"),
+        ({"messages": [{"body": "a", "id": "msg_seed1a"}]}, "messages.0.id msg_seed1a is there already"),
+        ("[]", "not a JSON object"),
+        ("{", "not JSON"),
+        ("", "empty"),
+    ],
+)
+def test_a_bad_line_stops_it_all_and_is_named_with_its_field(desk, line, told):
+    wrong = line if isinstance(line, str) else json.dumps(LINE | line)
+    lines = [json.dumps(LINE), json.dumps(LINE), wrong, json.dumps(LINE)]
+
+    with pytest.raises(Invalid, match=r"^Line 3: ") as refused:
+        transfer.import_lines(desk, io.BytesIO("\n".join(lines).encode()), lambda _: None)
+
+    assert told in str(refused.value)
+    assert desk.read().all("SELECT id FROM tickets") == [("tkt_seed1",)]
+
+
+def test_a_bad_line_is_one_sentence_on_standard_error(keva):
+    done = keva("import", "-", lines=[LINE, LINE | {"subject": ""}])
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: Line 2: subject must not be blank. Nothing was imported.\n"
+    assert keva("export", "-").stdout == ""
+
+
+def test_an_id_that_stands_twice_in_the_file_stops_it_all(keva):
+    done = keva("import", "-", lines=[LINE | {"id": "tkt_1"}, LINE | {"id": "tkt_1"}])
+    assert "Line 2: id tkt_1 is there already" in done.stderr
+
+
+def test_seeds_are_always_the_same(keva):
+    keva("seed", "50")
+    keva("seed", "50", "--db", "other.db")
+
+    def tickets(db):
+        return re.sub(r'"workspaceId":"\w+"', "", keva("export", "-", "--db", db).stdout)
+
+    assert tickets("keva.db") == tickets("other.db")
+    assert keva("seed", "60").returncode == 1
+
+
+def test_a_server_answers_writes_with_503_during_an_import_and_reads_as_ever(keva, served, tmp_path):
+    client = served()
+    new = {"subject": "Meanwhile", "customerEmail": "customer@example.com", "body": "Hello"}
+    importing = subprocess.Popen(
+        [sys.executable, APP, "import", "-"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    importing.stdin.write((json.dumps(LINE) + "\n") * 5000)
+    importing.stdin.flush()
+    while client.post("/api/v1/tickets", json=new).status_code == 201:
+        pass
+
+    refused = client.post("/api/v1/tickets", json=new)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert client.get("/api/v1/tickets").status_code == 200
+    assert client.get("/healthz").status_code == 503
+    before = client.get("/api/v1/tickets").json()["pagination"]["total"]
+
+    importing.communicate(timeout=30)
+    assert client.post("/api/v1/tickets", json=new).status_code == 201
+    assert client.get("/api/v1/tickets").json()["pagination"]["total"] == before + 5001
+    client.close()
+
+
+def test_an_export_is_of_one_moment(desk):
+    """A ticket that comes while it runs is not in it."""
+    with desk.write() as tx:
+        intake = transfer.Intake(tx)
+        for line in seed.lines(1501):
+            if line.id != "tkt_seed1":
+                intake.store(line)
+
+    def add(*_):
+        def write():
+            with desk.write() as tx:
+                transfer.Intake(tx).store(TicketLine.model_validate(LINE))
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+
+    out = io.BytesIO()
+    assert transfer.export_lines(desk, out, add) == 1501
+    assert len(out.getvalue().splitlines()) == 1501
+    assert desk.read().one("SELECT count(*) FROM tickets")[0] > 1501
