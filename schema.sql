@@ -56,3 +56,29 @@ CREATE TABLE messages (
 ) STRICT;
 
 CREATE INDEX messages_of_ticket ON messages (ticket);
+
+-- How many tickets there are, kept by the triggers in the transaction of each change: in all (block -1) and in each
+-- block of 4096 seqs, so that a deep page is reached by skipping blocks; by status; in each workspace and in all (0).
+CREATE TABLE ticket_counts (
+  workspace  INTEGER NOT NULL,
+  block      INTEGER NOT NULL,
+  status     TEXT NOT NULL,
+  tickets    INTEGER NOT NULL CHECK (tickets >= 0),
+  PRIMARY KEY (workspace, block, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER ticket_made AFTER INSERT ON tickets BEGIN
+  INSERT INTO ticket_counts VALUES
+    (new.workspace, -1, new.status, 1), (new.workspace, new.seq / 4096, new.status, 1),
+    (0, -1, new.status, 1), (0, new.seq / 4096, new.status, 1)
+  ON CONFLICT DO UPDATE SET tickets = tickets + 1;
+END;
+
+CREATE TRIGGER ticket_moved AFTER UPDATE OF status ON tickets WHEN old.status <> new.status BEGIN
+  UPDATE ticket_counts SET tickets = tickets - 1
+  WHERE workspace IN (0, old.workspace) AND block IN (-1, old.seq / 4096) AND status = old.status;
+  INSERT INTO ticket_counts VALUES
+    (new.workspace, -1, new.status, 1), (new.workspace, new.seq / 4096, new.status, 1),
+    (0, -1, new.status, 1), (0, new.seq / 4096, new.status, 1)
+  ON CONFLICT DO UPDATE SET tickets = tickets + 1;
+END;

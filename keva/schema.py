@@ -3,20 +3,24 @@
 import sqlite3
 from pathlib import Path
 
+from keva.migrations import COUNTED, MIGRATIONS
+
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
-VERSION = 1
+VERSION = 2
 
-# What brings a file from the version named to the next one.
-MIGRATIONS: dict[int, str] = {}
-
-# What SQLite cannot be told to keep: each gives a sentence for each place where it is broken.
-RULES = (
-    """
+# What SQLite cannot be told to keep, by the version that brought it: a sentence for each place where it is broken.
+RULES = {
+    1: """
     SELECT 'ticket ' || id || ' has no message' FROM tickets
     WHERE NOT EXISTS (SELECT 1 FROM messages WHERE ticket = tickets.seq)
     """,
-)
+    2: f"""
+    SELECT 'the number of ' || status || ' tickets of workspace ' || workspace || ' in block ' || block || ' is wrong'
+    FROM (SELECT * FROM ({COUNTED}) UNION ALL SELECT * FROM ticket_counts WHERE tickets > 0)
+    GROUP BY workspace, block, status HAVING count(*) <> 2 OR min(tickets) <> max(tickets)
+    """,
+}
 
 
 class NotOurs(Exception):
@@ -76,7 +80,8 @@ def problems_of(connection: sqlite3.Connection) -> list[str]:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
         for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
             found.append(f"row {row} of {table} names one of {parent} that is not there")
-        return found + [row[0] for rule in RULES for row in connection.execute(rule).fetchall()]
+        rules = [rule for since, rule in RULES.items() if since <= version_of(connection)]
+        return found + [row[0] for rule in rules for row in connection.execute(rule).fetchall()]
     except sqlite3.DatabaseError as error:
         return [str(error)]
 

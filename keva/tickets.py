@@ -24,33 +24,59 @@ def message_json(ticket_id: str) -> str:
   'senderName', sender_name, 'body', body, 'bodyHtml', body_html, 'createdAt', messages.created_at))"""
 
 
+_BLOCK = 4096  # seqs that schema.sql counts together
+_NO_SEQ = 2**63 - 1  # above all of them
+
 # A caller of one workspace meets nothing of another; None reaches all.
 _WITHIN_REACH = "id = :id AND (:workspace IS NULL OR workspace = :workspace)"
 
 
 def list_page(tx: Read, caller: Caller, query: ListQuery) -> tuple[str, int]:
     """The JSON of one page's tickets, newest first, without its brackets, and the number of tickets on all pages."""
-    conditions = []
+    conditions = ["seq < :below"]
     if caller.workspace is not None:
         conditions.append("workspace = :workspace")
     if query.status is not None:
         conditions.append("status = :status")
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    below, before = _skip_blocks(tx, caller, query)
     row: tuple[str | None, int] = tx.one(
         f"""
         SELECT
           (SELECT group_concat(ticket) FROM
-            (SELECT {TICKET_JSON} AS ticket FROM tickets {where} ORDER BY seq DESC LIMIT :per_page OFFSET :before)),
-          (SELECT count(*) FROM tickets {where})
+            (SELECT {TICKET_JSON} AS ticket FROM tickets WHERE {" AND ".join(conditions)}
+             ORDER BY seq DESC LIMIT :per_page OFFSET :before)),
+          (SELECT ifnull(sum(tickets), 0) FROM ticket_counts
+           WHERE workspace = ifnull(:workspace, 0) AND block = -1 AND (:status IS NULL OR status = :status))
         """,
         {
             "workspace": caller.workspace,
             "status": query.status,
             "per_page": query.per_page,
-            "before": (query.page - 1) * query.per_page,
+            "below": below,
+            "before": before,
         },
     )
     return row[0] or "", row[1]
+
+
+def _skip_blocks(tx: Read, caller: Caller, query: ListQuery) -> tuple[int, int]:
+    """Where a page begins: below which seq, and how many tickets after that; OFFSET alone would walk them all."""
+    before = (query.page - 1) * query.per_page
+    if before < _BLOCK:
+        return _NO_SEQ, before
+    blocks = tx.all(
+        """
+        SELECT block, sum(tickets) FROM ticket_counts
+        WHERE workspace = ifnull(?, 0) AND block >= 0 AND (? IS NULL OR status = ?)
+        GROUP BY block ORDER BY block DESC
+        """,
+        (caller.workspace, query.status, query.status),
+    )
+    for block, tickets in blocks:
+        if before < tickets:
+            return (block + 1) * _BLOCK, before
+        before -= tickets
+    return 0, 0
 
 
 def create(tx: Write, caller: Caller, new: NewTicket) -> tuple[str, str]:

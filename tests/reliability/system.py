@@ -1,14 +1,18 @@
 """What the system is asked: what a process calls, what fails for it, what it holds."""
 
+import itertools
 import os
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -25,6 +29,7 @@ def _may_trace() -> bool:
 
 needs_strace = pytest.mark.skipif(not _may_trace(), reason="strace is missing, or may not trace here")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
 class Call(NamedTuple):
@@ -140,3 +145,42 @@ def _unmount(folder: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"{folder} is still in use")
+
+
+def killed_at_each_step(run: Callable[[], object], before: Callable[[], object] = lambda: None) -> Iterator[int]:
+    """Runs it in a process of its own again and again, which is killed at its first, second... step, to the last one.
+
+    A step is a call of the system or of SQLite.
+    """
+    for step in itertools.count(1):
+        before()
+        if not _is_killed_at(step, run):
+            return
+        yield step
+
+
+def _is_killed_at(step: int, run: Callable[[], object]) -> bool:
+    if not (child := os.fork()):
+        try:
+            sys.setprofile(_Killer(step))
+            run()
+            sys.setprofile(None)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL), "it failed by itself"
+    return status == signal.SIGKILL
+
+
+class _Killer:
+    def __init__(self, step: int) -> None:
+        self._left = step
+
+    def __call__(self, frame: object, event: str, called: Any) -> None:
+        if event == "c_call" and (
+            called.__module__ == "posix" or isinstance(called.__self__, sqlite3.Connection | sqlite3.Cursor)
+        ):
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)

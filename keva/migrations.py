@@ -1,0 +1,40 @@
+"""What brings a file from each schema to the next: history, which later schemas leave as it is."""
+
+# What the table ticket_counts says, counted anew.
+COUNTED = """
+SELECT workspace, -1 AS block, status, count(*) AS tickets FROM tickets GROUP BY 1, 2, 3
+UNION ALL SELECT workspace, seq / 4096, status, count(*) FROM tickets GROUP BY 1, 2, 3
+UNION ALL SELECT 0, -1, status, count(*) FROM tickets GROUP BY 1, 2, 3
+UNION ALL SELECT 0, seq / 4096, status, count(*) FROM tickets GROUP BY 1, 2, 3
+"""
+
+# By the version that a file has before.
+MIGRATIONS = {
+    1: f"""
+CREATE TABLE ticket_counts (
+  workspace  INTEGER NOT NULL,
+  block      INTEGER NOT NULL,
+  status     TEXT NOT NULL,
+  tickets    INTEGER NOT NULL CHECK (tickets >= 0),
+  PRIMARY KEY (workspace, block, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER ticket_made AFTER INSERT ON tickets BEGIN
+  INSERT INTO ticket_counts VALUES
+    (new.workspace, -1, new.status, 1), (new.workspace, new.seq / 4096, new.status, 1),
+    (0, -1, new.status, 1), (0, new.seq / 4096, new.status, 1)
+  ON CONFLICT DO UPDATE SET tickets = tickets + 1;
+END;
+
+CREATE TRIGGER ticket_moved AFTER UPDATE OF status ON tickets WHEN old.status <> new.status BEGIN
+  UPDATE ticket_counts SET tickets = tickets - 1
+  WHERE workspace IN (0, old.workspace) AND block IN (-1, old.seq / 4096) AND status = old.status;
+  INSERT INTO ticket_counts VALUES
+    (new.workspace, -1, new.status, 1), (new.workspace, new.seq / 4096, new.status, 1),
+    (0, -1, new.status, 1), (0, new.seq / 4096, new.status, 1)
+  ON CONFLICT DO UPDATE SET tickets = tickets + 1;
+END;
+
+INSERT INTO ticket_counts {COUNTED};
+""",
+}
