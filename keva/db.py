@@ -82,8 +82,8 @@ class Desk:
             yield Write(connection, self.now(), self.mint)
 
     def now(self) -> str:
-        """The desk's time, as the API shows it: UTC, whole seconds."""
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.clock()))
+        """The desk's time, as the API shows it."""
+        return timestamp(self.clock())
 
     def empty(self) -> None:
         """Makes a desk for tests as new, which others are refused; connections stay open and see it at once."""
@@ -206,6 +206,11 @@ def alone(path: Path) -> Iterator[None]:
 def _connect(path: Path) -> sqlite3.Connection:
     # Connections are closed by another thread than the one that uses them.
     return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def timestamp(seconds: float) -> str:
+    """Epoch seconds as the API shows a time: UTC, whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def beside(path: Path, ending: str) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
 
-from keva.db import Desk
+from keva.db import Desk, timestamp
 from keva.errors import Forbidden, Invalid, NoKey, NotFound
 from keva.tx import Read, Write
 
@@ -82,9 +82,9 @@ class Keyring:
 
     def __init__(self, fixed_key: str | None = None) -> None:
         self._fixed = digest(fixed_key.encode()) if fixed_key else None
-        self._used: dict[str, str] = {}
+        self._used: dict[str, float] = {}
 
-    def caller(self, tx: Read, authorization: str | None, now: Callable[[], str]) -> Caller:
+    def caller(self, tx: Read, authorization: str | None, clock: Callable[[], float]) -> Caller:
         """The caller whose key the Authorization header bears; NoKey without one that is known and not revoked."""
         bearer = _BEARER.fullmatch(authorization or "")
         if not bearer:
@@ -95,7 +95,7 @@ class Keyring:
         row = tx.one("SELECT id, scopes, workspace FROM keys WHERE digest = ? AND revoked_at IS NULL", (key_digest,))
         if row is None:
             raise NoKey("Invalid API key", f" (a key ending in {bearer[1][-4:]})" if len(bearer[1]) > 26 else "")
-        self._used[row[0]] = now()
+        self._used[row[0]] = clock()
         return Caller(row[0], tuple(row[1].split()), row[2])
 
     def store_last_used(self, desk: Desk) -> None:
@@ -104,7 +104,7 @@ class Keyring:
         if used:
             with desk.write() as tx:
                 for key, moment in used.items():
-                    tx.all("UPDATE keys SET last_used_at = ? WHERE id = ?", (moment, key))
+                    tx.all("UPDATE keys SET last_used_at = ? WHERE id = ?", (timestamp(moment), key))
         for key, moment in used.items():
             if self._used[key] == moment:
                 del self._used[key]

@@ -4,8 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.routing import MapAdapter
 
 from keva import api, errors, log, openapi
 from keva.db import Desk
@@ -36,7 +38,8 @@ def create_app(
 ) -> Flask:
     """The whole service as a WSGI application: the six calls and `more_calls`."""
     calls = [*api.CALLS, *more_calls]
-    app = Flask("keva", static_folder=None)
+    app = _App("keva", static_folder=None)
+    app.session_interface = _NoSession()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
@@ -54,6 +57,36 @@ def create_app(
     return app
 
 
+class _App(Flask):
+    """Without what Flask does for each request that an API at the root of any host has no use for."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is None:
+            return None
+        path, method = request.path, request.method
+        return MapAdapter(self.url_map, "", "/", None, "http", path, method)  # no host or subdomain to work out
+
+
+class _NoSession(SessionInterface):
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._none
+
+
+class _Json(Response):
+    """Complete as it is made: sent without Werkzeug's second look at each header."""
+
+    default_mimetype = "application/json"
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        body = self.get_data()
+        if self.status_code != 204:
+            self.headers["Content-Length"] = str(len(body))
+        start_response(self.status, list(self.headers))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
 class _Gate:
     """Lets a caller in, in the contract's order: key, limit, scope, workspace."""
 
@@ -61,8 +94,8 @@ class _Gate:
         self._desk, self._keyring, self._limit = desk, keyring, limit
 
     def admit(self, scope: str, asked: list[tuple[str, str]]) -> Caller:
-        tx = self._desk.read()
-        caller = self._keyring.caller(tx, request.headers.get("Authorization"), self._desk.now)
+        tx, environ = self._desk.read(), request.environ
+        caller = self._keyring.caller(tx, environ.get("HTTP_AUTHORIZATION"), self._desk.clock)
         if self._limit and scope != EVERYTHING:
             g.limit, refusal = self._limit.count(caller.key)
             if refusal:
@@ -70,8 +103,8 @@ class _Gate:
         caller.needs(scope)
         # An empty or repeated parameter is refused with the other parameters.
         picked = {value for name, value in asked if name == "workspace_id" and value}
-        if "X-Workspace-Id" in request.headers:
-            picked.add(request.headers["X-Workspace-Id"])
+        if "HTTP_X_WORKSPACE_ID" in environ:
+            picked.add(environ["HTTP_X_WORKSPACE_ID"])
         reached = {caller.within(tx, workspace_id) for workspace_id in picked}
         if len(reached) > 1:
             raise errors.Invalid("X-Workspace-Id and workspace_id name two workspaces: send one of them.")
@@ -82,7 +115,7 @@ def _view(desk: Desk, gate: _Gate, call: api.Call) -> Any:
     plain = call.query()
 
     def view(**path: str) -> Response:
-        asked = read_query(request.query_string.decode("latin-1"))
+        asked = read_query(request.environ["QUERY_STRING"])
         caller = gate.admit(call.scope, asked)
         query = fit_query(call.query, asked) if asked else plain
         body = (read_object(_body(), call.body),) if call.body else ()
@@ -99,11 +132,10 @@ def _body() -> bytes:
 
 
 def _answer(answer: api.Answer) -> Response:
-    response = Response(answer.json, answer.status, mimetype="application/json")
+    response = _Json(answer.json, answer.status)
     if answer.status == 204:
         del response.headers["Content-Type"]
     if answer.location:
-        response.autocorrect_location_header = False
         response.headers["Location"] = answer.location
     return response
 
@@ -114,15 +146,11 @@ def _add_own_routes(app: Flask, desk: Desk, calls: list[api.Call]) -> None:
 
     def healthz() -> Response:
         desk.check_health()
-        return _json('{"status":"ok"}')
+        return _Json('{"status":"ok"}')
 
-    app.add_url_rule("/", "root", lambda: _json(pointers), methods=["GET"])
-    app.add_url_rule("/openapi.json", "openapi", lambda: _json(document), methods=["GET"])
+    app.add_url_rule("/", "root", lambda: _Json(pointers), methods=["GET"])
+    app.add_url_rule("/openapi.json", "openapi", lambda: _Json(document), methods=["GET"])
     app.add_url_rule("/healthz", "healthz", healthz, methods=["GET"])
-
-
-def _json(text: str) -> Response:
-    return Response(text, mimetype="application/json")
 
 
 def _refused(error: errors.Refused) -> Response:
@@ -162,7 +190,7 @@ def _failed(error: Exception) -> Response:
 
 def _refusal(status: int, sentence: str, details: Any = None, of_key: str = "") -> Response:
     log.answered(request.remote_addr or "-", request.method, request.path, status, sentence + of_key)
-    return Response(errors.body(sentence, details), status, mimetype="application/json")
+    return _Json(errors.body(sentence, details), status)
 
 
 def _tell_limit(response: Response) -> Response:
