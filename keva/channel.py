@@ -54,6 +54,7 @@ class Call(WSGITask):
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
+        environ["PATH_INFO"] = self.request.path  # waitress drops the slashes that it has too many at its start
         environ["keva.connection"] = self.channel.socket
         return environ
 

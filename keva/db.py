@@ -230,7 +230,7 @@ def _refuse_foreign(path: Path, create: bool) -> None:
     if not path.exists():
         if not create:
             raise FileNotFoundError(errno.ENOENT, "there is no such file")
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     with closing(_connect_to_read(path)) as connection:
         schema.version_of(connection)
 

@@ -63,8 +63,9 @@ class _App(Flask):
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         if request is None:
             return None
-        path, method = request.path, request.method
-        return MapAdapter(self.url_map, "", "/", None, "http", path, method)  # no host or subdomain to work out
+        # Werkzeug drops the slashes that a path has too many at its start, and would find it.
+        path = "/?" if request.environ["PATH_INFO"].startswith("//") else request.path
+        return MapAdapter(self.url_map, "", "/", None, "http", path, request.method)  # no host to work out
 
 
 class _NoSession(SessionInterface):

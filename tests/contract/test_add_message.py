@@ -84,7 +84,9 @@ def test_a_missing_required_field_is_named_and_nothing_is_added(desk: Desk, tick
     assert len(desk.messages(ticket["id"])) == 1
 
 
-@pytest.mark.parametrize("direction", ["Inbound", "OUTBOUND", "in", "internal", "", " inbound", None, True, 1, ["inbound"]])
+@pytest.mark.parametrize(
+    "direction", ["Inbound", "OUTBOUND", "in", "internal", "", " inbound", None, True, 1, ["inbound"]]
+)
 def test_another_direction_is_refused(desk: Desk, ticket: dict, direction: object) -> None:
     sent = NEW_MESSAGE | {"direction": direction}
     assert list(refused(desk.post(f"{TICKETS}/{ticket['id']}/messages", sent), 400)) == ["direction"]

@@ -113,7 +113,24 @@ def test_a_page_is_a_number_of_at_most_15_digits(desk: Desk, page: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("0", "-1", "-0", "%2B1", "1.0", "1.", "1e1", "0x1", "1_0", "%201", "1%20", "1%0A", "1%00", "1,2", "one", "null"),
+        *(
+            "0",
+            "-1",
+            "-0",
+            "%2B1",
+            "1.0",
+            "1.",
+            "1e1",
+            "0x1",
+            "1_0",
+            "%201",
+            "1%20",
+            "1%0A",
+            "1%00",
+            "1,2",
+            "one",
+            "null",
+        ),
         *("true", "NaN", "Infinity", "%D9%A3", "%EF%BC%91", "%C2%B2", "%FF", "[1]", "1" * 16, "9" * 19, "9" * 5000),
     ],
     ids=lambda value: value[:20],
@@ -132,7 +149,9 @@ def test_a_status_that_is_not_one_of_the_four_is_refused(desk: Desk, value: str)
     assert list(refused(desk.get(f"{TICKETS}?status={value}"), 400)) == ["status"]
 
 
-@pytest.mark.parametrize("query", ["perPage=10", "limit=10", "offset=1", "q=order", "priority=high", "Page=1", "page[]=1"])
+@pytest.mark.parametrize(
+    "query", ["perPage=10", "limit=10", "offset=1", "q=order", "priority=high", "Page=1", "page[]=1"]
+)
 def test_an_unknown_parameter_is_refused_and_named(desk: Desk, query: str) -> None:
     answer = desk.get(f"{TICKETS}?{query}")
     refused(answer, 400)

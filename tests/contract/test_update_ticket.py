@@ -29,7 +29,10 @@ WRONG = [
     ({"resolutionType": None}, {"resolutionType"}),
     ({"id": "tkt_abc123"}, {"id"}),
     ({"updatedAt": "2024-01-15T10:30:00Z"}, {"updatedAt"}),
-    ({"status": "new", "priority": None, "assignedTo": 7, "source": "api"}, {"status", "priority", "assignedTo", "source"}),
+    (
+        {"status": "new", "priority": None, "assignedTo": 7, "source": "api"},
+        {"status", "priority", "assignedTo", "source"},
+    ),
 ]
 
 
@@ -115,7 +118,9 @@ def test_an_empty_update_is_refused(desk: Desk, aged_ticket: dict) -> None:
 
 
 @pytest.mark.parametrize(("fields", "blamed"), WRONG, ids=lambda value: str(value) if isinstance(value, dict) else "")
-def test_a_wrong_update_names_its_fields_and_changes_nothing(desk: Desk, ticket: dict, fields: dict, blamed: set) -> None:
+def test_a_wrong_update_names_its_fields_and_changes_nothing(
+    desk: Desk, ticket: dict, fields: dict, blamed: set
+) -> None:
     assert set(refused(desk.patch(f"{TICKETS}/{ticket['id']}", fields), 400)) == blamed
     assert desk.ticket(ticket["id"]) == ticket
 
