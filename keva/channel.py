@@ -6,6 +6,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from waitress.buffers import OverflowableBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
@@ -59,7 +60,7 @@ class Call(WSGITask):
         return environ
 
 
-class Refused(ErrorTask):
+class TurnedAway(ErrorTask):
     """One request that gets the Refusal in its `error`."""
 
     def service(self) -> None:
@@ -76,7 +77,7 @@ class Channel(HTTPChannel):
     """
 
     task_class = Call
-    error_task_class = Refused
+    error_task_class = TurnedAway
     request: Request | None
     requests: list[Request]
     # What the client has to send by `deadline`: "head", "body", or "" while nothing has begun.
@@ -151,14 +152,8 @@ class Channel(HTTPChannel):
 
     def is_quiet(self) -> bool:
         """Nothing is under way, and nothing has come in that was not read yet."""
-        return not (
-            self.requests
-            or self.request
-            or self.total_outbufs_len
-            or self.close_when_flushed
-            or self.lingering
-            or self.has_unread()
-        )
+        under_way = self.requests or self.request or self.total_outbufs_len or self.close_when_flushed
+        return not (under_way or self.has_unread())
 
     def refuse(self, refusal: Refusal) -> None:
         """Does a worker's part for the request that waits for one."""
@@ -218,6 +213,7 @@ class Channel(HTTPChannel):
         if not self.refused:
             self.handle_close()
             return
+        self.rest = b""
         self.lingering, self.deadline = True, now() + LINGER_SECONDS
         try:
             self.socket.shutdown(socket.SHUT_WR)
@@ -246,11 +242,13 @@ class Channel(HTTPChannel):
             self.write_soon(refusal.answer(method))
 
     def put(self, data: bytes) -> None:
-        """Adds to what is sent with the next `write_soon`, or when the worker is done."""
+        """Begins an answer, which is sent with the next `write_soon`, or when the worker is done."""
         with self.outbuf_lock:
             if not self.connected:
                 raise ClientDisconnected
+            self.outbufs.append(OverflowableBuffer(self.adj.outbuf_overflow))
             self.outbufs[-1].append(data)
+            self.current_outbuf_count = len(data)
             self.total_outbufs_len += len(data)
 
     def has_unread(self) -> bool:

@@ -1,12 +1,10 @@
 """Waitress as this service runs it: one address, deadlines, bounds, and a stop that answers what has come in."""
 
 import errno
-import os
 import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -135,7 +133,6 @@ class _Listener(TcpWSGIServer):
         self._waking = threading.RLock()  # a signal may come while its thread is waking the loop
         self._accept_from = 0.0
         super().__init__(*args, **kwargs)
-        os.set_blocking(self.trigger.trigger, False)
 
     def readable(self) -> bool:
         return bool(super().readable()) and now() >= self._accept_from
@@ -147,28 +144,30 @@ class _Listener(TcpWSGIServer):
         channel.queued_at = now()
         super().add_task(channel)
 
+    def handle_close(self) -> None:
+        """Whatever goes wrong with one client, even before it is let in, the door stays open for the others."""
+
     def accept(self) -> Any:
         try:
             return super().accept()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 self._accept_from = now() + SWEEP_SECONDS  # trying again at once would spin
                 LOG.warning("No file descriptor is left for another connection: it has to wait.")
             raise
 
     def pull_trigger(self) -> None:
-        """Wakes the loop; afterwards the pipe's number may be that of another file, which must not be written to."""
-        with self._waking, suppress(BlockingIOError):  # a full pipe wakes it too
+        """Wakes the loop. Once closed, the number of its pipe may be that of another file: that is never written to."""
+        with self._waking:
             if not self._closed:
                 super().pull_trigger()
 
     def close_door(self) -> None:
         """Lets in who is at the door already, and nobody else."""
         self.draining = True
-        before = -1
-        while before < len(self.active_channels):
-            before = len(self.active_channels)
-            self.handle_accept()
+        for _ in range(self.adj.backlog):
+            if now() >= self._accept_from:
+                wasyncore.read(self)
         wasyncore.dispatcher.close(self)
 
     def close(self) -> None:
@@ -214,6 +213,8 @@ class _Workers(ThreadedTaskDispatcher):
 
 
 def _resolve(host: str, port: int) -> tuple[Any, ...]:
+    if not 0 <= port <= 65535:  # the system would take another one, without a word
+        raise CannotStart(f"{port} is not a port: give one from 0 to 65535 with --port.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:

@@ -1,10 +1,14 @@
 """What the server does with connections, whatever the application behind it."""
 
+import errno
 import json
 import logging
 import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -55,9 +59,16 @@ class Desk:
             raise ClientDisconnected
         if path == "/drop":
             raise ClientDisconnected
+        if path == "/partial":
+            return self.partial(start_response)
         body = str(sent).encode() if path == "/count" else self.answer
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body[at : at + MIB] for at in range(0, len(body), MIB)]
+
+    def partial(self, start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "100")])
+        yield b'{"half'
+        raise ClientDisconnected
 
 
 @dataclass
@@ -87,6 +98,15 @@ class Running:
         self.thread.join(10)
         assert not self.thread.is_alive()
         return time.perf_counter() - begun
+
+    @property
+    def held(self) -> int:
+        """How many bytes of large bodies are under way."""
+        return self.server._listener.bodies.held
+
+    @property
+    def connections(self) -> int:
+        return len(self.server._listener.active_channels)
 
     def wait_for_calls(self, count: int) -> None:
         wait_until(lambda: len(self.desk.paths) >= count)
@@ -140,6 +160,8 @@ def running(threads: int = 4, host: str = "127.0.0.1") -> Iterator[Running]:
         desk.release.set()
         here.clients.close()
         here.stop()
+        assert here.held == 0
+        wait_until(lambda: not any(each.name.startswith("keva-") for each in threading.enumerate()))
 
 
 @pytest.fixture
@@ -184,7 +206,16 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n", 400),
         (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\n\r\nhello\r\n0\r\n\r\n", 400),
         (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"a" * 10000, 400),
+        (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\r\n", 400),
+        (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 413),
+        (b"POST /x HTTP/1.1\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"POST /x HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc", 400),
+        (b"POST /x HTTP/1.1\r\nContent-Length: 0x3\r\n\r\nabc", 400),
+        (b"GET /x\x01y HTTP/1.1\r\n\r\n", 400),
         (b"GET /x HTTP/1.1\r\nA: " + b"a" * 33000 + b"\r\n\r\n", 431),
+        (b"GET /x HTTP/1.1\r\nA: " + b"a" * 33000, 431),
     ],
 )
 def test_what_is_not_taken_is_refused_in_the_one_shape_and_closed(
@@ -228,15 +259,44 @@ def test_a_request_before_the_refused_one_is_answered_first(here: Running) -> No
     assert is_refusal(read_answer(client), 400)
 
 
+def test_nothing_is_served_after_a_crash_on_the_same_connection(here: Running) -> None:
+    client = here.send(b"GET /crash HTTP/1.1\r\n\r\n" + GET)
+    assert is_refusal(read_answer(client), 500)
+    assert client.recv(1) == b""
+    assert here.desk.paths == ["/crash"]
+
+
 def test_a_line_made_to_be_slow_to_read_holds_nobody_up(here: Running) -> None:
     for slow in (
         b"GET /x HTTP/1.1\r\nA:" + b" " * 32000 + b"b\r\n\r\n",
         b"GET /x HTTP/1.1\r\nA: " + b"b " * 15000 + b"\x01\r\n\r\n",
-        b"GET a://" + b"1" * 32000 + b" HTTP/1.1 x\r\n\r\n",
+        b"GET " + b"a://" * 8000 + b" \r\n\r\n",
+        b"GET " + b"a" * 32000 + b" \r\n\r\n",
+        b"GET a://" + b"1" * 32000 + b" HTTP/one\r\n\r\n",
     ):
         begun = time.perf_counter()
         here.ask(slow)
         assert time.perf_counter() - begun < 0.5
+
+
+@pytest.mark.parametrize("data", [b"\r\n" * 8, os.urandom(40000), b"\x00" * 40000, b"\xff\r\n\r\n" * 100])
+def test_garbage_harms_nobody(here: Running, data: bytes) -> None:
+    client = here.send(data)
+    client.shutdown(socket.SHUT_WR)
+    assert here.ask(GET).status == 200
+
+
+def test_tiny_chunks_are_read_in_a_time_that_grows_with_their_number_alone(here: Running) -> None:
+    head = b"POST /count HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    begun = time.perf_counter()
+    assert here.ask(head + b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n").body == b"100000"
+    assert time.perf_counter() - begun < 2
+
+
+@pytest.mark.slow
+def test_too_many_tiny_chunks_are_refused(here: Running) -> None:
+    head = b"POST /count HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert is_refusal(here.ask(head + b"1\r\na\r\n" * 1_500_000), 413)
 
 
 # How large
@@ -288,16 +348,41 @@ def test_continue_is_said_to_who_may_and_not_to_who_is_refused(here: Running) ->
 
 def test_bodies_under_way_are_bounded_in_sum(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request, "MAX_BODIES", 2 * MIB)
+    monkeypatch.setattr(request, "SMALL_BODY", 1000)
     part = b"POST /count HTTP/1.1\r\nContent-Length: 1500000\r\n\r\n" + b"a" * 1_400_000
     first = here.send(part)
-    wait_until(lambda: here.server._listener.bodies.held > MIB)
+    wait_until(lambda: here.held > MIB)
     answer = here.ask(part)
     assert is_refusal(answer, 503)
     assert answer.headers["retry-after"] == "1"
+    assert here.ask(b"POST /count HTTP/1.1\r\nContent-Length: 1000\r\n\r\n" + b"a" * 1000).body == b"1000"
     first.sendall(b"a" * 100_000)
     assert read_answer(first).body == b"1500000"
     first.close()
-    wait_until(lambda: here.server._listener.bodies.held == 0)
+    wait_until(lambda: here.held == 0)
+
+
+def test_what_a_body_took_of_the_sum_is_given_back_however_it_ends(
+    here: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request, "SMALL_BODY", 0)
+    monkeypatch.setattr(channel, "BODY_SECONDS", 0.3)
+    chunked = b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n" + b"a" * 0xFFF
+    sized = b"POST %s HTTP/1.1\r\nContent-Length: 4095\r\n\r\n"
+    here.send(sized % b"/x" + b"a" * 1000).close()  # gone in the middle
+    assert here.ask(sized % b"/x" + b"a" * 1000).status == 408
+    assert here.ask(chunked + b"bad\r\n").status == 400
+    assert here.ask(chunked + b"\r\nffffff\r\n").status == 413
+    assert here.ask(sized % b"/crash" + b"a" * 4095).status == 500
+    assert here.send(sized % b"/drop" + b"a" * 4095).recv(1) == b""
+    client = here.send((sized % b"/count" + b"a" * 4095) * 3 + GET)
+    assert [read_answer(client).status for _ in range(4)] == [200] * 4
+    gone = here.send(sized % b"/held" + b"a" * 4095)
+    wait_until(lambda: here.desk.paths[-1] == "/held")
+    assert here.held == 4095
+    gone.close()
+    here.desk.release.set()
+    wait_until(lambda: here.held == 0)
 
 
 # How long
@@ -352,43 +437,68 @@ def test_a_kept_connection_at_rest_is_closed_without_a_word(here: Running, monke
     assert client.recv(1) == b""
 
 
-def test_who_does_not_read_is_closed_and_holds_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(threads=1) as here:
-        here.desk.answer = b"a" * (20 * MIB)
-        deaf = here.send(GET)
-        here.wait_for_calls(1)
-        here.desk.answer = b"{}"
-        begun = time.perf_counter()
-        assert here.ask(GET).body == b"{}"
-        assert time.perf_counter() - begun < 1
-        monkeypatch.setattr(channel, "SEND_SECONDS", 0.3)
-        wait_until(lambda: len(here.server._listener.active_channels) <= 1)
+def test_who_does_not_read_is_closed_and_holds_no_thread(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "SEND_SECONDS", 0.5)
+    here.desk.answer = b"a" * (20 * MIB)
+    deaf = [here.send(GET) for _ in range(8)]
+    here.wait_for_calls(8)
+    here.desk.answer = b"{}"
+    begun = time.perf_counter()
+    assert here.ask(GET).body == b"{}"
+    assert time.perf_counter() - begun < 0.3
+    wait_until(lambda: here.connections <= 1)
+    for client in deaf:
         with pytest.raises((AssertionError, ConnectionResetError)):
-            read_answer(deaf)
+            read_answer(client)
 
 
 def test_a_large_answer_reaches_who_reads_it_slowly(here: Running) -> None:
     here.desk.answer = os.urandom(8 * MIB)
-    client = here.send(GET)
+    client = here.send(GET * 2)
     time.sleep(0.3)
     assert read_answer(client).body == here.desk.answer
+    assert read_answer(client).body == here.desk.answer
+
+
+def test_the_clock_of_a_suite_that_stopped_it_is_not_ours(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (time, channel):
+        monkeypatch.setattr(module, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(channel, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.2)
+    assert here.ask(GET).status == 200
+    assert is_refusal(here.ask(b"GET"), 408)
+    here.send(b"GET /held HTTP/1.1\r\n\r\n")
+    wait_until(lambda: here.desk.paths[-1] == "/held")
+    assert here.stop() < 1.5
 
 
 # How many
 
 
 def hold_with_slow_ones(here: Running, count: int) -> None:
-    slow = [here.send(b"GET /x HT") for _ in range(count)]
-    wait_until(lambda: len(here.server._listener.active_channels) >= count, 20)
-    for client in slow:
-        client.sendall(b"T")
-    begun = time.perf_counter()
-    assert here.ask(GET).status == 200
-    assert time.perf_counter() - begun < 0.5
+    slow = [here.send(b"GET /x HTTP/1.1\r\n") for _ in range(count)]
+    over = threading.Event()
+
+    def trickle() -> None:
+        while not over.wait(0.05):
+            for client in slow:
+                client.sendall(b"A")
+
+    trickling = threading.Thread(target=trickle)
+    trickling.start()
+    wait_until(lambda: here.connections >= count, 20)
+    for _ in range(20):
+        begun = time.perf_counter()
+        assert here.ask(GET).status == 200
+        assert time.perf_counter() - begun < 0.9
+        time.sleep(0.04)
+    over.set()
+    trickling.join()
 
 
 def test_slow_senders_do_not_hold_up_an_honest_client(here: Running) -> None:
-    hold_with_slow_ones(here, 150)
+    hold_with_slow_ones(here, 100)
 
 
 @pytest.mark.slow
@@ -396,34 +506,68 @@ def test_900_slow_senders_do_not_hold_up_an_honest_client(here: Running) -> None
     hold_with_slow_ones(here, 900)
 
 
-def test_it_lives_through_a_want_of_descriptors(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = here.send(GET)
-    assert read_answer(kept).status == 200
-    tries = []
-
-    class Exhausted:
-        """The listening socket, without descriptors for a while."""
-
-        def __init__(self, real: socket.socket) -> None:
-            self.real = real
-
-        def accept(self) -> Any:
-            tries.append(time.perf_counter())
-            if time.perf_counter() < over:
-                raise OSError(24, "Too many open files")
-            return self.real.accept()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.real, name)
-
-    over = time.perf_counter() + 0.6
-    listener = here.server._listener
-    monkeypatch.setattr(listener, "socket", Exhausted(listener.socket))
+@pytest.mark.slow
+def test_a_thousand_connections_are_held_and_served_and_one_more_has_to_wait(here: Running) -> None:
+    clients = [here.send(GET) for _ in range(server.CONNECTIONS)]
+    assert [read_answer(client).status for client in clients] == [200] * server.CONNECTIONS
+    assert here.connections == server.CONNECTIONS
     waiting = here.send(GET)
-    kept.sendall(GET)
-    assert read_answer(kept).status == 200
+    waiting.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        waiting.recv(1)
+    clients[0].close()
+    waiting.settimeout(5)
     assert read_answer(waiting).status == 200
-    assert len(tries) < 30
+
+
+WITHOUT_DESCRIPTORS = """
+import resource, socket, threading, time
+from keva import server
+
+server._allow_connections = lambda: None
+server.SWEEP_SECONDS = 0.1
+served = server.Server(lambda environ, start: start("200 OK", [("Content-Length", "0")]) and [], threads=1)
+port = int(served.url.rsplit(":", 1)[1])
+clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+thread = threading.Thread(target=served.run)
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+thread.start()
+time.sleep(0.5)
+spent = time.process_time()
+time.sleep(0.5)
+assert time.process_time() - spent < 0.1, "it spins"
+for client in clients:
+    client.sendall(b"GET / HTTP/1.1\\r\\nConnection: close\\r\\n\\r\\n")
+    client.settimeout(5)
+    assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+    client.close()
+served.stop()
+thread.join(5)
+assert not thread.is_alive()
+"""
+
+
+def test_it_lives_without_spinning_when_the_system_has_no_descriptor_left() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_DESCRIPTORS], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert 1 <= done.stderr.count("No file descriptor") <= 40, done.stderr
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # nobody was there to close it
+@pytest.mark.parametrize(
+    "error", [(OSError, errno.ENOTCONN, "gone"), (OSError, errno.EINVAL, "odd"), (KeyError, "bug")]
+)
+def test_a_client_that_cannot_be_let_in_does_not_close_the_door(
+    here: Running, monkeypatch: pytest.MonkeyPatch, error: tuple[Any, ...]
+) -> None:
+    def fail_once(*_: Any, **__: Any) -> None:
+        monkeypatch.undo()
+        kind, *reason = error
+        raise kind(*reason)
+
+    monkeypatch.setattr(here.server._listener, "channel_class", fail_once)
+    assert here.connect().recv(1) == b""
+    assert here.ask(GET).status == 200
 
 
 def test_a_request_that_waited_too_long_for_a_thread_is_sent_away(
@@ -434,12 +578,11 @@ def test_a_request_that_waited_too_long_for_a_thread_is_sent_away(
         held = here.send(b"GET /held HTTP/1.1\r\n\r\n")
         here.wait_for_calls(1)
         late = here.send(GET)
-        time.sleep(0.6)
-        here.desk.release.set()
-        assert read_answer(held).status == 200
         answer = read_answer(late)
         assert is_refusal(answer, 503)
         assert answer.headers["retry-after"] == "1"
+        here.desk.release.set()
+        assert read_answer(held).status == 200
         assert here.desk.paths == ["/held"]
         assert [record.name for record in caplog.records] == ["keva"]
 
@@ -458,22 +601,71 @@ def test_the_application_can_reset_one_connection_and_others_go_on(
     other.sendall(GET)
     assert read_answer(other).status == 200
     assert here.send(b"GET /drop HTTP/1.1\r\n\r\n").recv(1) == b""
+    half = here.send(b"GET /partial HTTP/1.1\r\n\r\n")
+    half.settimeout(2)
+    assert b"".join(iter(lambda: half.recv(1000), b"")).endswith(b'\r\n\r\n{"half')
     assert caplog.records == []
 
 
 # The stop
 
 
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
 def test_without_traffic_it_stops_at_once_and_leaves_nothing() -> None:
-    before = threading.active_count()
+    before = threading.active_count(), descriptors()
     with running() as here:
-        kept = here.send(GET)
+        kept, fresh = here.send(GET), here.connect()
         assert read_answer(kept).status == 200
+        refused = here.send(b"nonsense\r\n\r\n")
+        assert is_refusal(read_answer(refused), 400)
         assert here.stop() < 0.5
-        assert kept.recv(1) == b""
-        assert threading.active_count() == before
+        assert (kept.recv(1), fresh.recv(1), refused.recv(1)) == (b"", b"", b"")
         with pytest.raises(OSError, match="refused"):
             here.connect()
+    assert (threading.active_count(), descriptors()) == before
+
+
+def test_it_stops_from_a_signal_handler_and_whoever_is_at_the_door_is_answered() -> None:
+    desk = Desk()
+    served = Server(desk)
+    host, port = served.url.removeprefix("http://").split(":")
+    clients = [socket.create_connection((host, int(port)), timeout=5) for _ in range(20)]
+    for client in clients:
+        client.sendall(GET)
+    before = signal.signal(signal.SIGALRM, lambda *_: served.stop())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        served.run()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [read_answer(client).status for client in clients] == [200] * 20
+    for client in clients:
+        client.close()
+
+
+def test_all_that_was_sent_on_one_connection_before_the_stop_is_answered() -> None:
+    with running(threads=1) as here:
+        client = here.send(b"GET /held HTTP/1.1\r\n\r\n" + GET * 2)
+        here.wait_for_calls(1)
+        client.sendall(GET * 2)
+        threading.Timer(0.2, here.desk.release.set).start()
+        here.stop()
+        answers = [read_answer(client) for _ in range(5)]
+        assert [answer.headers.get("connection") for answer in answers] == [None] * 4 + ["close"]
+        assert client.recv(1) == b""
+
+
+@pytest.mark.slow
+def test_a_call_that_hangs_does_not_hold_up_the_stop() -> None:
+    with running(threads=1) as here:
+        client = here.send(b"GET /held HTTP/1.1\r\n\r\n")
+        here.wait_for_calls(1)
+        assert here.stop() < 4.8
+        assert is_refusal(read_answer(client), 503)
 
 
 def test_what_was_received_before_the_stop_is_answered() -> None:
@@ -486,27 +678,31 @@ def test_what_was_received_before_the_stop_is_answered() -> None:
         assert {(answer.status, answer.headers["connection"]) for answer in answers} == {(200, "close")}
 
 
+def post_in_a_loop(here: Running, stopped: threading.Event, lost: list[str]) -> None:
+    client = here.connect()
+    answer, before_the_stop = None, True
+    try:
+        while not answer or answer.headers.get("connection") != "close":
+            client.sendall(b"POST /count HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello")
+            before_the_stop = not stopped.is_set()
+            answer = read_answer(client)
+            assert answer.status == 200
+    except (AssertionError, OSError) as error:
+        if before_the_stop:
+            lost.append(repr(error))
+
+
 def test_a_stop_under_load_loses_no_request() -> None:
     lost: list[str] = []
-
-    def ask_on(here: Running) -> None:
-        client = here.connect()
-        while True:
-            try:
-                client.sendall(GET)
-                if read_answer(client).headers.get("connection") == "close":
-                    return
-            except (AssertionError, OSError) as error:
-                lost.append(repr(error))
-                return
-
     for _ in range(5):
+        stopped = threading.Event()
         with running() as here:
-            callers = [threading.Thread(target=ask_on, args=(here,)) for _ in range(8)]
+            callers = [threading.Thread(target=post_in_a_loop, args=(here, stopped, lost)) for _ in range(8)]
             for each in callers:
                 each.start()
             time.sleep(0.1)
-            here.stop()
+            stopped.set()
+            assert here.stop() < 1
             for each in callers:
                 each.join()
     assert lost == []
@@ -547,6 +743,17 @@ def test_a_port_in_use_is_told_in_one_sentence(here: Running) -> None:
         Server(Desk(), port=port)
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 73616])
+def test_a_number_that_is_no_port_is_told_in_one_sentence(port: int) -> None:
+    with pytest.raises(CannotStart, match="not a port"):
+        Server(Desk(), port=port)
+
+
+def test_a_path_arrives_with_all_its_slashes(here: Running) -> None:
+    assert here.ask(b"GET //x//y HTTP/1.1\r\n\r\n").status == 200
+    assert here.desk.paths == ["//x//y"]
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a" * 300])
 def test_an_address_that_is_not_ours_is_told_in_one_sentence(host: str) -> None:
     with pytest.raises(CannotStart, match="not an address"):
@@ -570,6 +777,25 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
 def test_one_connection_serves_many_requests_sent_at_once(here: Running) -> None:
     client = here.send(GET * 50)
     assert [read_answer(client).status for _ in range(50)] == [200] * 50
+
+
+def test_who_has_said_all_still_gets_the_answer(here: Running) -> None:
+    client = here.send(b"GET /held HTTP/1.1\r\n\r\n")
+    client.shutdown(socket.SHUT_WR)
+    here.wait_for_calls(1)
+    time.sleep(0.1)
+    here.desk.release.set()
+    assert read_answer(client).status == 200
+    assert client.recv(1) == b""
+
+
+def test_an_empty_line_after_a_request_is_no_request(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "HEAD_SECONDS", 0.2)
+    client = here.send(b"POST /count HTTP/1.1\r\nContent-Length: 1\r\n\r\na\r\n")
+    assert read_answer(client).body == b"1"
+    time.sleep(0.4)
+    client.sendall(GET)
+    assert read_answer(client).status == 200
 
 
 def test_the_log_of_waitress_stays_empty_under_load(caplog: pytest.LogCaptureFixture) -> None:

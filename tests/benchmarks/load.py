@@ -107,7 +107,8 @@ def _ms(told: str, percentile: str) -> float:
 
 CREATE = """
 wrk.method = "POST"
-wrk.body = '{"subject": "Order not delivered", "customerEmail": "customer@example.com", "customerName": "Jane Smith",' ..
+wrk.body = '{"subject": "Order not delivered", "customerEmail": "customer@example.com", ' ..
+  '"customerName": "Jane Smith",' ..
   ' "body": "My order #12345 was supposed to arrive yesterday but I havent received it yet."}'
 """
 # Every second change is a real one.
@@ -137,4 +138,5 @@ CALLS = (
 
 
 def seed(db: Path, tickets: int) -> None:
-    subprocess.run([sys.executable, "app.py", "seed", str(tickets), "--db", db], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "app.py", "seed", str(tickets), "--db", str(db)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

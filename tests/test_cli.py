@@ -1,0 +1,211 @@
+"""The commands, as a person or a script runs them."""
+
+import re
+import shlex
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.conftest import APP, environ
+
+TICKETS = "/api/v1/tickets"
+NEW = {"subject": "It broke", "customerEmail": "customer@example.com", "body": "It really did."}
+
+
+def bearer(key):
+    return {"Authorization": f"Bearer {key}"}
+
+
+def one_sentence(done, told):
+    """It ended with 1, and said why on one line of standard error."""
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert told in done.stderr
+
+
+class TestTheFirstStart:
+    def test_makes_a_file_a_workspace_and_a_key_and_shows_a_line_that_works_when_pasted(self, serve, keva, tmp_path):
+        running = serve()
+        running.stop()
+        [line] = re.findall(r"^Try it: (.*)$", running.output, re.MULTILINE)
+        again = serve()
+        line = line.replace(running.origin, again.origin)
+        answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout
+
+        assert answer == '{"data":[],"pagination":{"page":1,"perPage":20,"total":0}}'
+        assert len(keva("workspaces", "list").stdout.splitlines()) == 2
+        assert len(keva("keys", "list").stdout.splitlines()) == 2
+        again.stop()
+        assert "keva_live_" not in again.output
+
+    def test_with_a_fixed_key_makes_none(self, serve, keva):
+        running = serve("--api-key", "keva_live_fixed")
+        assert httpx.get(running.origin + TICKETS, headers=bearer("keva_live_fixed")).status_code == 200
+        running.stop()
+        assert running.output == ""
+        assert len(keva("keys", "list").stdout.splitlines()) == 1
+
+    def test_with_a_key_made_beforehand_shows_none(self, serve, keva):
+        key = re.search(r"keva_live_[0-9a-f]{64}", keva("keys", "create", "--name", "service").stdout)[0]
+        running = serve()
+        assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
+        running.stop()
+        assert "keva_live_" not in running.output
+
+    def test_makes_files_that_only_their_owner_can_read(self, serve, tmp_path):
+        serve()
+        files = [path for path in tmp_path.iterdir() if path.name.startswith("keva.db")]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_tickets_survive_a_restart(serve):
+    running = serve("--api-key", "keva_live_fixed")
+    made = httpx.post(running.origin + TICKETS, json=NEW, headers=bearer("keva_live_fixed")).json()["data"]["id"]
+    running.stop()
+
+    again = serve("--api-key", "keva_live_fixed")
+    assert httpx.get(f"{again.origin}{TICKETS}/{made}", headers=bearer("keva_live_fixed")).status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(serve, number):
+    assert serve().stop(number) == 0
+
+
+def test_options_need_no_command(tmp_path):
+    command = [sys.executable, APP, "--port", "0", "--api-key", "keva_live_fixed"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environ(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("Keva is listening on http://127.0.0.1:")
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 0
+
+
+class TestSettings:
+    def test_each_may_come_from_its_variable(self, serve, tmp_path):
+        running = serve(KEVA_DB="other.db", KEVA_API_KEY="keva_live_variable", KEVA_RATE_LIMIT="1", KEVA_VERBOSE="1")
+        statuses = [
+            httpx.get(running.origin + TICKETS, headers=bearer("keva_live_variable")).status_code for _ in range(2)
+        ]
+        assert statuses in ([200, 429], [200, 200])  # the minute may have turned
+        assert (tmp_path / "other.db").exists()
+        assert f"GET {TICKETS} 200" in running.log.read_text()
+
+    def test_an_option_wins_over_its_variable(self, serve, tmp_path):
+        serve("--db", "option.db", KEVA_DB="variable.db")
+        assert (tmp_path / "option.db").exists()
+        assert not (tmp_path / "variable.db").exists()
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *(["--port", "x"], ["--port", "70000"], ["--threads", "0"], ["--rate-limit", "-1"], ["--nope"]),
+            *(["nope"], ["keys"], ["keys", "revoke"], ["workspaces", "create"], ["seed", "0"], ["backup"]),
+            *(["keys", "create", "--scope", "tickets:delete"], ["import", "nowhere.jsonl"]),
+        ],
+    )
+    def test_wrong_usage_is_told_and_ends_with_2(self, keva, words):
+        done = keva(*words)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        assert done.stderr
+
+
+class TestWhatGoesWrongAtTheStart:
+    def test_a_port_in_use(self, keva):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            one_sentence(
+                keva("serve", "--port", port, "--api-key", "keva_live_x"), f"Port {port} of 127.0.0.1 is in use"
+            )
+
+    @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+    def test_a_host_that_is_not_this_machine(self, keva, host):
+        one_sentence(keva("serve", "--port", "0", "--host", host), "not an address of this machine")
+
+    def test_a_second_server_on_one_file(self, serve, keva):
+        serve()
+        one_sentence(keva("serve", "--port", "0"), "is being served already")
+
+    @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["check"], ["keys", "list"], ["export", "-"]])
+    def test_a_file_that_is_no_database_which_stays_as_it_is(self, keva, tmp_path, command):
+        (tmp_path / "keva.db").write_text("Dear diary, " * 200)
+        one_sentence(keva(*command), "is not a Keva database")
+        assert (tmp_path / "keva.db").read_text() == "Dear diary, " * 200
+        assert [path.name for path in tmp_path.iterdir()] == ["keva.db"]
+
+    def test_another_programs_database_which_stays_as_it_is(self, keva, tmp_path):
+        connection = sqlite3.connect(tmp_path / "keva.db")
+        connection.execute("CREATE TABLE notes (text)")
+        connection.close()
+        before = (tmp_path / "keva.db").read_bytes()
+        one_sentence(keva("serve", "--port", "0"), "belongs to another program")
+        assert (tmp_path / "keva.db").read_bytes() == before
+
+    def test_a_file_from_a_newer_version(self, keva, tmp_path):
+        keva("seed", "1")
+        connection = sqlite3.connect(tmp_path / "keva.db")
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        one_sentence(keva("serve", "--port", "0"), "newer version")
+
+    def test_a_folder_that_is_not_there(self, keva):
+        one_sentence(keva("serve", "--port", "0", "--db", "nowhere/keva.db"), "cannot be opened")
+
+    def test_a_file_that_is_not_there_for_a_command_that_only_looks(self, keva, tmp_path):
+        for command in (["check"], ["keys", "list"], ["export", "-"], ["backup", "b.db"], ["workspaces", "list"]):
+            one_sentence(keva(*command), "there is no such file")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("key", ["secret", "keva_live_", "keva_live_a\nb", "keva_live_a "])
+    def test_a_fixed_key_that_cannot_be_one(self, keva, key):
+        one_sentence(keva("serve", "--port", "0", "--api-key", key), "A fixed API key")
+
+
+class TestKeysAndWorkspaces:
+    def test_a_key_has_the_scope_and_workspace_it_is_made_with(self, serve, keva):
+        workspace = keva("workspaces", "create", "--name", "Second desk").stdout.split()[0]
+        words = ["keys", "create", "--name", "report", "--scope", "tickets:read", "--workspace", workspace]
+        key = keva(*words).stdout.split()[1]
+        running = serve()
+
+        assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
+        assert httpx.post(running.origin + TICKETS, json=NEW, headers=bearer(key)).status_code == 403
+        listed = keva("keys", "list").stdout
+        assert re.search(rf"report +{key[-4:]} +tickets:read +{workspace}", listed)
+        assert key not in listed
+
+    def test_changes_are_heeded_by_a_running_server_at_its_next_request(self, serve, keva):
+        running = serve("--api-key", "keva_live_fixed")
+        key_id, key = keva("keys", "create").stdout.split()
+        with httpx.Client(base_url=running.origin, headers=bearer(key)) as client:
+            assert client.get(TICKETS).status_code == 200
+            assert keva("keys", "revoke", key_id).stdout == f"Revoked {key_id}.\n"
+            assert client.get(TICKETS).status_code == 401
+
+    def test_when_a_key_was_last_used_is_noted_at_the_latest_when_the_server_stops(self, serve, keva):
+        key = keva("keys", "create").stdout.split()[1]
+        running = serve()
+        assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
+        running.stop()
+        assert len(re.findall(r"\d{4}-\d\d-\d\dT", keva("keys", "list").stdout)) == 2
+
+    def test_what_is_not_there_is_told(self, keva):
+        keva("seed", "1")
+        one_sentence(keva("keys", "revoke", "key_nope"), "There is no key key_nope")
+        one_sentence(keva("keys", "create", "--workspace", "ws_nope"), "no such workspace")
+
+
+def test_help_and_version_are_shown(keva):
+    assert shlex.split(keva("--version").stdout)[0] == "keva"
+    listed = keva("--help").stdout
+    for command in ("serve", "keys", "workspaces", "backup", "restore", "check", "import", "export", "seed", "openapi"):
+        assert re.search(rf"^  {command} ", listed, re.MULTILINE)

@@ -1,0 +1,74 @@
+"""The rate limit: exact, for each key, in fixed minutes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from keva.testing import Keva
+
+TICKETS = "/api/v1/tickets"
+
+
+@pytest.fixture
+def desk():
+    with Keva(rate_limit=100) as desk:
+        desk.freeze("2024-01-15T10:30:20Z")
+        yield desk
+
+
+def get(desk, key=None):
+    return httpx.get(desk.url + TICKETS, headers={"Authorization": f"Bearer {key or desk.key}"})
+
+
+def test_each_answer_tells_what_is_left_and_one_too_many_is_told_when_to_come_again(desk):
+    first = get(desk)
+    assert first.headers["x-ratelimit-limit"] == "100"
+    assert first.headers["x-ratelimit-remaining"] == "99"
+    assert first.headers["x-ratelimit-reset"] == "1705314660"  # 10:31:00
+    for _ in range(99):
+        last = get(desk)
+    refused = get(desk)
+
+    assert (last.status_code, last.headers["x-ratelimit-remaining"]) == (200, "0")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "40")
+    assert refused.headers["x-ratelimit-remaining"] == "0"
+    assert list(refused.json()) == ["error"]
+
+
+def test_the_next_minute_begins_anew(desk):
+    for _ in range(101):
+        get(desk)
+    desk.advance(39)
+    assert get(desk).status_code == 429
+    desk.advance(1)
+    assert get(desk).headers["x-ratelimit-remaining"] == "99"
+
+
+def test_it_is_exact_under_concurrency(desk):
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(lambda _: get(desk).status_code, range(150)))
+    assert statuses.count(200) == 100
+    assert statuses.count(429) == 50
+
+
+def test_each_key_has_its_own_and_an_unknown_one_counts_for_nobody(desk):
+    other = desk.create_key()
+    for _ in range(101):
+        get(desk)
+    assert get(desk, other).headers["x-ratelimit-remaining"] == "99"
+    unknown = get(desk, "keva_live_unknown")
+    assert unknown.status_code == 401
+    assert "x-ratelimit-limit" not in unknown.headers
+
+
+def test_a_refused_call_counts_and_is_limited_before_its_scope_is_looked_at(desk):
+    reader = desk.create_key(scopes=["tickets:read"])
+    headers = {"Authorization": f"Bearer {reader}"}
+    statuses = [httpx.post(desk.url + TICKETS, json={}, headers=headers).status_code for _ in range(101)]
+    assert statuses == [403] * 100 + [429]
+
+
+def test_without_one_there_are_no_headers():
+    with Keva() as desk:
+        assert "x-ratelimit-limit" not in get(desk).headers
