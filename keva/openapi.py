@@ -19,11 +19,10 @@ _INFO = {
 _SCHEMES = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer keva_live_...`"}
 }
-_WORKSPACE_HEADER = {
-    "name": "X-Workspace-Id",
-    "in": "header",
-    "description": "The same as the parameter `workspace_id`",
-}
+# No parameter of its own: a document cannot say that two of them must not differ.
+_WORKSPACE = (
+    "The header `X-Workspace-Id` picks a workspace as `workspace_id` does; when both are sent and differ, it is 400."
+)
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 _ALLOW = {"Allow": {"schema": {"type": "string"}}}
@@ -79,8 +78,8 @@ def _operation(call: Call) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": call.view.__name__,
         "summary": call.summary,
-        "description": f"Needs a key with {_NEEDED[call.scope]}.",
-        "parameters": [*_path_parameters(call), *_query_parameters(call.query), _workspace_header(call.query)],
+        "description": f"Needs a key with {_NEEDED[call.scope]}. {_WORKSPACE}",
+        "parameters": [*_path_parameters(call), *_query_parameters(call.query)],
         "responses": {str(call.status): _success(call)},
     }
     if call.body:
@@ -112,10 +111,6 @@ def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
     for name, schema in _schema(query)["properties"].items():
         parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
     return parameters
-
-
-def _workspace_header(query: type[BaseModel]) -> dict[str, Any]:
-    return {**_WORKSPACE_HEADER, "required": False, "schema": _schema(query)["properties"]["workspace_id"]}
 
 
 def _success(call: Call) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from keva.models import EMAIL, NOT_BLANK, TIME, Query
 Model = TypeVar("Model", bound=BaseModel)
 
 _TOLD_AT_ONCE = 5  # fields in the sentence; all of them are in the details
+_MOST_FIELDS = 100
 _SHOWN_OF_A_NAME = 100  # characters
 
 # What is said of a field, by the pydantic type of its error; the words in braces come from the error's context.
@@ -59,6 +60,8 @@ def read_object(data: bytes, model: type[Model], what: str = "The body") -> Mode
         raise Invalid(f'{what} is not a JSON object: send one such as {{"subject": "..."}}.')
     if not value and model.model_json_schema().get("minProperties"):
         raise Invalid(f"{what} is an empty object: send at least one of {_names(model)}.")
+    if len(value) > _MOST_FIELDS:  # to tell of each would cost more than to send them
+        raise Invalid(f"{what} has {len(value)} fields, where there are only {_names(model)}.")
     return fit(model, value)
 
 

@@ -106,10 +106,9 @@ class _Gate:
         picked = {value for name, value in asked if name == "workspace_id" and value}
         if "HTTP_X_WORKSPACE_ID" in environ:
             picked.add(environ["HTTP_X_WORKSPACE_ID"])
-        reached = {caller.within(tx, workspace_id) for workspace_id in picked}
-        if len(reached) > 1:
+        if len(picked) > 1:
             raise errors.Invalid("X-Workspace-Id and workspace_id name two workspaces: send one of them.")
-        return reached.pop() if reached else caller
+        return caller.within(tx, picked.pop()) if picked else caller
 
 
 def _view(desk: Desk, gate: _Gate, call: api.Call) -> Any:

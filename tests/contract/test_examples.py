@@ -176,7 +176,7 @@ def test_the_get_example_answers_a_ticket_as_the_list_shows_it(terminal: Termina
 def test_the_update_example_answers_the_changed_ticket(desk: Desk, terminal: Terminal, ticket: dict) -> None:
     status, answered = terminal.paste(UPDATE_TICKET, ticket["id"])
     assert status == 200
-    assert answered["data"]["status"], answered["data"]["priority"] == ("pending", "high")
+    assert (answered["data"]["status"], answered["data"]["priority"]) == ("pending", "high")
     assert answered == {"data": desk.ticket(ticket["id"])}
     assert_like(answered["data"], json.loads(LISTED)["data"][0])
 

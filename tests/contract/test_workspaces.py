@@ -44,6 +44,13 @@ def test_two_workspaces_at_once_are_refused(desk: Desk, ticket: dict, call: Call
     refused(answer, 400)
 
 
+def test_two_that_differ_are_refused_whether_or_not_they_are_there(desk: Desk, ticket: dict) -> None:
+    for header, parameter in (("ws_nope", "ws_none"), (desk.needs("KEVA_WORKSPACE_ID"), UNKNOWN)):
+        answer = desk.get(f"{TICKETS}?workspace_id={parameter}", headers={"X-Workspace-Id": header})
+        refused(answer, 400)
+    refused(desk.get(f"{TICKETS}?workspace_id=ws_nope&workspace_id=ws_none"), 400)
+
+
 @pytest.mark.parametrize("pick", PICKS, ids=["parameter", "header", "both"])
 def test_a_key_of_all_creates_and_lists_in_the_one_it_picks(desk: Desk, pick) -> None:
     key, other = desk.needs("KEVA_ALL_WORKSPACES_API_KEY"), desk.needs("KEVA_OTHER_WORKSPACE_ID")
