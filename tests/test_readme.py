@@ -161,3 +161,22 @@ def test_the_layout_names_every_module():
     layout = README[README.index("## How the code is laid out") :]
     for path in (ROOT / "keva").glob("*.py"):
         assert path.name == "__init__.py" or f"{path.name}`" in layout, path.name
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not on this machine")
+def test_the_proxys_settings_are_valid(tmp_path):
+    [code] = blocks("nginx")
+    subject = ["-subj", "/CN=desk.example.com", "-keyout", tmp_path / "desk.key", "-out", tmp_path / "desk.pem"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject], check=True, capture_output=True
+    )
+    code = code.replace("/etc/ssl", str(tmp_path)).replace("443", "8443")
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ {code} }}")
+    run(tmp_path, "nginx", "-t", "-e", "stderr", "-c", tmp_path / "nginx.conf")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not on this machine")
+def test_the_unit_is_valid(tmp_path):
+    [code] = blocks("ini")
+    (tmp_path / "keva.service").write_text(code.replace("/opt/keva/.venv/bin/keva", sys.executable))
+    run(tmp_path, "systemd-analyze", "verify", "--man=no", tmp_path / "keva.service")
