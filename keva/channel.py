@@ -41,7 +41,7 @@ class Call(WSGITask):
         except BaseException:
             LOG.exception("%s %s failed", *self.request.said)
             self.close_on_finish = True
-            if not self.wrote_header and self.channel.claim(self.request):
+            if self.channel.claim(self.request):
                 self.channel.tell(Refusal(500, CRASHED), self.request)
 
     def build_response_header(self) -> bytes:
@@ -191,6 +191,8 @@ class Channel(HTTPChannel):
     def _queue(self, request: Request) -> None:
         self.request = None
         self._await("")
+        if request.error:
+            request.close()  # what came of its body is of no use, and should not wait for a worker
         self.requests.append(request)
         self.server.add_task(self)
 

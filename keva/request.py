@@ -123,7 +123,6 @@ class Request(HTTPRequestParser):
         if self.error.status == 431:
             self.first_line = (earlier + data).partition(b"\r\n")[0]
         self.completed = True
-        self.close()
         return len(data)
 
     def parse_header(self, head: bytes) -> None:

@@ -32,9 +32,10 @@ class Keva:
         self._host, self._port, self._api_key, self._rate_limit = host, port, api_key, rate_limit
 
     def start(self) -> "Keva":
-        for name in ("keva", "waitress"):  # refusals are in the journal, and would be noise in a suite's own log
-            logging.getLogger(name).setLevel(logging.ERROR)
         with ExitStack() as undo:
+            for logger in (logging.getLogger("keva"), logging.getLogger("waitress")):
+                undo.callback(logger.setLevel, logger.level)
+                logger.setLevel(logging.ERROR)  # refusals are in the journal, and would be noise in a suite's own log
             folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="keva-"))
             self._rehearsal = Rehearsal(Path(folder, "keva.db"), self._api_key, self._rate_limit)
             undo.callback(self._rehearsal.desk.close)

@@ -26,7 +26,7 @@ PLACES = ["own", "other", "unknown", "malformed"]
 
 @pytest.fixture(scope="module")
 def desk():
-    with Keva() as desk:
+    with Keva() as desk, httpx.Client(base_url=desk.url) as desk.client:
         desk.home, desk.away = "ws_000001", desk.create_workspace("Second desk")
         desk.keys = {
             "none": None,
@@ -51,7 +51,7 @@ def desk():
 def make(desk, call, place, key):
     headers = {"Authorization": f"Bearer {desk.keys[key]}"} if desk.keys[key] else {}
     path = call.path.replace("<ticket_id>", desk.places[place])
-    return httpx.request(call.method, desk.url + path, headers=headers, json=BODIES.get(call.view.__name__))
+    return desk.client.request(call.method, path, headers=headers, json=BODIES.get(call.view.__name__))
 
 
 def wanted(call, place, key):

@@ -12,13 +12,13 @@ TICKETS = "/api/v1/tickets"
 
 @pytest.fixture
 def desk():
-    with Keva(rate_limit=100) as desk:
+    with Keva(rate_limit=100) as desk, httpx.Client(base_url=desk.url) as desk.client:
         desk.freeze("2024-01-15T10:30:20Z")
         yield desk
 
 
 def get(desk, key=None):
-    return httpx.get(desk.url + TICKETS, headers={"Authorization": f"Bearer {key or desk.key}"})
+    return desk.client.get(TICKETS, headers={"Authorization": f"Bearer {key or desk.key}"})
 
 
 def test_each_answer_tells_what_is_left_and_one_too_many_is_told_when_to_come_again(desk):
@@ -65,10 +65,10 @@ def test_each_key_has_its_own_and_an_unknown_one_counts_for_nobody(desk):
 def test_a_refused_call_counts_and_is_limited_before_its_scope_is_looked_at(desk):
     reader = desk.create_key(scopes=["tickets:read"])
     headers = {"Authorization": f"Bearer {reader}"}
-    statuses = [httpx.post(desk.url + TICKETS, json={}, headers=headers).status_code for _ in range(101)]
+    statuses = [desk.client.post(TICKETS, json={}, headers=headers).status_code for _ in range(101)]
     assert statuses == [403] * 100 + [429]
 
 
 def test_without_one_there_are_no_headers():
-    with Keva() as desk:
+    with Keva() as desk, httpx.Client(base_url=desk.url) as desk.client:
         assert "x-ratelimit-limit" not in get(desk).headers

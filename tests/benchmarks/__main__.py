@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import calls, load
+from tests.benchmarks import calls, growth, load, stand_in
 
-TABLES = {"calls": calls.main}
+TABLES = {"calls": calls.main, "growth": growth.main, "stand-in": stand_in.main}
 
 if __name__ == "__main__":
     load.needed("wrk")

@@ -80,7 +80,7 @@ def _result(line: str) -> int:
 def _has_ended(trace: Path) -> bool:
     lines = trace.read_text(errors="replace").splitlines()
     first = lines[0].split()[0] if lines else ""
-    return any(line.startswith((f"{first} +++ exited", f"{first} +++ killed")) for line in lines)
+    return any(line.split()[:3] in ([first, "+++", "exited"], [first, "+++", "killed"]) for line in lines)
 
 
 @contextmanager

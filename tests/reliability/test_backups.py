@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from keva import backup as backups
 from keva import identity, seed, transfer
 from keva.db import Desk, alone, beside
-from keva.lines import MessageLine
+from keva.lines import TicketLine
 
 from .served import APP, Load, Promised, Server, count, environment, keva, refused
 from .system import killed_at_each_step, needs_fork, needs_strace, traced
@@ -38,11 +39,13 @@ def _seeded(db: Path, tickets: int = 50) -> None:
     with _desk(db) as desk, desk.write() as tx:
         intake = transfer.Intake(tx)
         for line in seed.lines(tickets):
-            intake.store(line.model_copy(update={"id": None, "messages": [_without_id(one) for one in line.messages]}))
+            intake.store(_new(line))
 
 
-def _without_id(message: MessageLine) -> MessageLine:
-    return message.model_copy(update={"id": None, "ticket_id": None})
+def _new(line: TicketLine) -> TicketLine:
+    """The same, under ids that are not taken."""
+    messages = [message.model_copy(update={"id": None, "ticket_id": None}) for message in line.messages]
+    return line.model_copy(update={"id": None, "messages": messages})
 
 
 @contextmanager
@@ -239,16 +242,19 @@ def test_a_restore_killed_at_any_step_loses_no_ticket_that_was_in_the_wal_alone(
     for _ in killed_at_each_step(lambda: backups.restore(db, target), before=lambda: _leave_a_wal(db)):
         kept = [path for path in db.parent.glob("keva.db.replaced-*") if not path.name.endswith(("-wal", "-shm"))]
         assert max(count(path, "tickets") for path in (db, *kept)) >= 21
+        for path in kept:
+            path.unlink()
 
 
 def _leave_a_wal(db: Path) -> None:
     """A ticket that a killed process left in the WAL."""
     if not (child := os.fork()):
-        desk = Desk(db, identity.mint)
-        with desk.write() as tx:
-            transfer.Intake(tx).store(next(iter(seed.lines(1))).model_copy(update={"id": identity.mint("tkt")}))
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+        try:
+            with Desk(db, identity.mint).write() as tx:
+                transfer.Intake(tx).store(_new(next(iter(seed.lines(1)))))
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
     assert beside(db, "-wal").stat().st_size > 0
 
 
@@ -392,6 +398,11 @@ def _change(db: Path, sql: str) -> None:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute(sql)
         connection.commit()
+
+
+def test_check_finds_an_empty_file(db: Path) -> None:
+    db.touch()
+    assert keva("check", "--db", db).returncode == 1
 
 
 def test_check_finds_a_damaged_page(db: Path) -> None:

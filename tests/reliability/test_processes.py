@@ -16,7 +16,7 @@ from keva import backup
 from keva.db import LOCK, beside
 from keva.lock import FileLock
 
-from .served import APP, KEY, Client, Load, Server, environment, is_unavailable, keva, refused, until
+from .served import APP, KEY, Client, Load, Server, count, environment, is_unavailable, keva, refused, until
 from .system import Call, calls_in, held_by, needs_proc, needs_strace, traced
 
 Serve = Callable[..., Server]
@@ -45,6 +45,26 @@ def test_of_servers_started_at_once_exactly_one_serves(db: Path) -> None:
         told = [server.communicate()[1] for server in servers]
     assert sum("is being served already" in one for one in told) == 3
     assert backup.check(db) == []
+
+
+def test_commands_run_at_once_on_a_file_that_is_not_there_all_succeed(tmp_path: Path) -> None:
+    for number in range(3):
+        command = [sys.executable, str(APP), "keys", "create", "--db", str(tmp_path / f"{number}.db")]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        commands = [subprocess.Popen(command, env=environment(), **pipes) for _ in range(4)]
+        assert [one.communicate()[1] for one in commands] == [""] * 4
+        assert count(tmp_path / f"{number}.db", "keys") == 4
+        assert count(tmp_path / f"{number}.db", "workspaces") == 1
+
+
+def test_a_desk_named_by_a_link_is_the_desk_it_leads_to(serve: Serve, db: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(db)
+    serve()
+    told = refused(keva("serve", "--port", "0", "--db", tmp_path / "link.db"))
+    assert "is being served already" in told
+    assert keva("keys", "create", "--db", tmp_path / "link.db").returncode == 0
+    assert count(db, "keys") == 1
+    assert sorted(path.name for path in tmp_path.glob("link.db*")) == ["link.db"]
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.slow)])

@@ -1,0 +1,61 @@
+"""What a suite feels: the start, the reset, the seed, the plugin's presence."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from keva.testing import Keva
+
+
+def main() -> None:
+    print(f"{'what a suite feels':44}{'ms':>8}{'at most':>9}")
+    _row("start to the first answer, beyond imports", _median(_start, 20), 100)
+    with Keva() as desk:
+        _row("reset of a desk of 100 tickets", _median(lambda: _reset(desk), 50), 2)
+        _row("seed of 1,000 tickets", _median(lambda: _seed(desk), 10), 100)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "test_empty.py").write_text("def test_nothing():\n    pass\n")
+        with_it, without = (_median(lambda o=options: _suite(folder, *o), 9) for options in ((), ("-p", "no:keva")))
+        _row("the plugin, to a suite that does not use it", with_it - without, 5)
+
+
+def _row(name: str, seconds: float, at_most: int) -> None:
+    print(f"{name:44}{seconds * 1000:8.2f}{at_most:9}", flush=True)
+
+
+def _median(timed: Callable[[], float], times: int) -> float:
+    return statistics.median(timed() for _ in range(times))
+
+
+def _start() -> float:
+    before = time.perf_counter()
+    with Keva() as desk:
+        httpx.get(f"{desk.url}/healthz")
+        return time.perf_counter() - before
+
+
+def _reset(desk: Keva) -> float:
+    desk.seed([{} for _ in range(100)])
+    before = time.perf_counter()
+    desk.reset()
+    return time.perf_counter() - before
+
+
+def _seed(desk: Keva) -> float:
+    desk.reset()
+    before = time.perf_counter()
+    desk.seed([{} for _ in range(1000)])
+    return time.perf_counter() - before
+
+
+def _suite(folder: str, *options: str) -> float:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    before = time.perf_counter()
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - before
