@@ -1,10 +1,16 @@
-"""Prints what the README quotes: `python -m tests.benchmarks [calls] [growth] [stand-in] [rivals]`."""
+"""Prints what the README quotes: `python -m tests.benchmarks [calls] [mixed] [growth] [stand-in] [rivals]`."""
 
 import sys
 
-from tests.benchmarks import calls, growth, load, stand_in
+from tests.benchmarks import calls, growth, load, mixed, rivals, stand_in
 
-TABLES = {"calls": calls.main, "growth": growth.main, "stand-in": stand_in.main}
+TABLES = {
+    "calls": calls.main,
+    "mixed": mixed.main,
+    "growth": growth.main,
+    "stand-in": stand_in.main,
+    "rivals": rivals.main,
+}
 
 if __name__ == "__main__":
     load.needed("wrk")

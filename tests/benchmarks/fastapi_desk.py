@@ -1,0 +1,68 @@
+"""The same calls with FastAPI and uvicorn, on the same file and SQL, durable."""
+
+import json
+import secrets
+import socket
+import sqlite3
+import sys
+import threading
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+
+app = FastAPI()
+_local = threading.local()
+_lock = threading.Lock()
+
+
+def _connection() -> sqlite3.Connection:
+    if not hasattr(_local, "connection"):
+        _local.connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+        _local.connection.row_factory = sqlite3.Row
+        _local.connection.execute("PRAGMA synchronous = FULL")
+    return _local.connection
+
+
+def _ticket(row: sqlite3.Row) -> dict[str, Any]:
+    return {name: row[name] for name in row.keys() if name not in ("seq", "workspace")}  # noqa: SIM118
+
+
+@app.get("/api/v1/tickets/{ticket_id}")
+def get_ticket(ticket_id: str, request: Request) -> dict[str, Any]:
+    assert request.headers["authorization"]
+    return {"data": _ticket(_connection().execute("SELECT * FROM tickets WHERE id = ?", (ticket_id,)).fetchone())}
+
+
+@app.get("/api/v1/tickets")
+def list_tickets(status: str, page: int = 1, per_page: int = 20) -> dict[str, Any]:
+    rows = _connection().execute(
+        "SELECT * FROM tickets WHERE status = ? ORDER BY seq DESC LIMIT ? OFFSET ?",
+        (status, per_page, (page - 1) * per_page),
+    )
+    total = _connection().execute("SELECT count(*) FROM tickets WHERE status = ?", (status,)).fetchone()[0]
+    return {"data": [_ticket(row) for row in rows.fetchall()], "pagination": {"page": page, "total": total}}
+
+
+@app.post("/api/v1/tickets", status_code=201)
+def create_ticket(new: dict[str, Any]) -> dict[str, Any]:
+    ticket_id, now = "tkt_" + secrets.token_hex(10), "2024-01-15T10:30:00Z"
+    with _lock, _connection() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        seq = connection.execute(
+            "INSERT INTO tickets (id, workspace, subject, status, priority, customer_email, source, created_at, updated_at)"
+            " VALUES (?, 1, ?, 'open', 'medium', ?, 'api', ?, ?)",
+            (ticket_id, new["subject"], new["customerEmail"], now, now),
+        ).lastrowid
+        connection.execute(
+            "INSERT INTO messages (id, ticket, direction, sender_email, body, created_at) VALUES (?, ?, 'inbound', ?, ?, ?)",
+            ("msg_" + secrets.token_hex(10), seq, new["customerEmail"], new["body"], now),
+        )
+    return {"data": {"id": ticket_id, **json.loads(json.dumps(new))}}
+
+
+if __name__ == "__main__":
+    listening = socket.create_server(("127.0.0.1", 0))
+    print(f"Listening on http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])

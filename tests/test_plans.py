@@ -1,0 +1,85 @@
+"""How SQLite answers each question of the desk: by an index, never by looking at every ticket."""
+
+import sqlite3
+
+import pytest
+
+from keva import identity, seed, tickets, transfer, workspaces
+from keva.db import Desk
+from keva.identity import SCOPES, Caller, Keyring
+from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
+from keva.tx import Read
+
+EVERYTHING = Caller(None, SCOPES, None)
+ONE = Caller(None, SCOPES, 1)
+NEW = NewTicket.model_validate({"subject": "It broke", "customerEmail": "customer@example.com", "body": "Really."})
+MESSAGE = NewMessage.model_validate({"body": "Any update?", "senderEmail": "customer@example.com"})
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk(tmp_path / "keva.db", identity.mint)
+    with desk.write() as tx:
+        intake = transfer.Intake(tx)
+        for line in seed.lines(5000):
+            intake.store(line)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def asked(desk, monkeypatch):
+    """Every statement that runs from now on, with its values."""
+    statements = {}
+    run = Read.all
+
+    def remembered(self, sql, params=()):
+        statements[sql] = params
+        return run(self, sql, params)
+
+    monkeypatch.setattr(Read, "all", remembered)
+    return statements
+
+
+def ask_everything(desk):
+    for caller in (EVERYTHING, ONE):
+        for page in (1, 100, 240):
+            for status in (None, "open"):
+                query = ListQuery.model_construct(page=page, per_page=20, status=status, workspace_id=None)
+                tickets.list_page(desk.read(), caller, query)
+        tickets.get(desk.read(), caller, "tkt_seed7")
+        tickets.list_messages(desk.read(), caller, "tkt_seed7")
+        with desk.write() as tx:
+            tickets.create(tx, caller, NEW)
+            tickets.update(tx, caller, "tkt_seed7", TicketChange.model_validate({"status": "closed"}))
+            tickets.add_message(tx, caller, "tkt_seed7", MESSAGE)
+    with desk.write() as tx:
+        key = identity.create_key(tx, "one", SCOPES, workspaces.list_all(tx)[0]["id"])["key"]
+    caller = Keyring().caller(desk.read(), f"Bearer {key}", desk.clock)
+    caller.within(desk.read(), workspaces.list_all(desk.read())[0]["id"])
+    transfer._lines_after(desk.read(), 2500)
+
+
+def test_no_question_looks_at_every_ticket_or_sorts(desk, asked):
+    ask_everything(desk)
+    plans = {}
+    with sqlite3.connect(desk.path) as connection:
+        for sql, params in asked.items():
+            if sql.split()[0] in ("SELECT", "INSERT", "UPDATE"):
+                plans[sql] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
+    connection.close()
+
+    assert len(plans) > 12
+    for sql, plan in plans.items():
+        steps = [step for step in plan if "TEMP B-TREE" in step or step.startswith("SCAN")]
+        # What a subquery has found, a list of constants, and the few workspaces may be looked at whole.
+        found = ("SCAN (subquery", "SCAN SUBQUERY", "SCAN CONSTANT ROW", "SCAN workspaces")
+        assert [step for step in steps if not step.startswith(found)] == [], sql
+
+
+def test_a_deep_page_begins_within_a_block_of_where_it_lies(desk):
+    query = ListQuery.model_construct(page=240, per_page=20, status=None, workspace_id=None)
+    below, before = tickets._skip_blocks(desk.read(), EVERYTHING, query)
+    assert below <= 5000
+    assert before < 4096
+    assert tickets.list_page(desk.read(), EVERYTHING, query)[0].count('"id"') == 20
