@@ -50,12 +50,14 @@ def create_ticket(new: dict[str, Any]) -> dict[str, Any]:
     with _lock, _connection() as connection:
         connection.execute("BEGIN IMMEDIATE")
         seq = connection.execute(
-            "INSERT INTO tickets (id, workspace, subject, status, priority, customer_email, source, created_at, updated_at)"
+            "INSERT INTO tickets"
+            " (id, workspace, subject, status, priority, customer_email, source, created_at, updated_at)"
             " VALUES (?, 1, ?, 'open', 'medium', ?, 'api', ?, ?)",
             (ticket_id, new["subject"], new["customerEmail"], now, now),
         ).lastrowid
         connection.execute(
-            "INSERT INTO messages (id, ticket, direction, sender_email, body, created_at) VALUES (?, ?, 'inbound', ?, ?, ?)",
+            "INSERT INTO messages (id, ticket, direction, sender_email, body, created_at)"
+            " VALUES (?, ?, 'inbound', ?, ?, ?)",
             ("msg_" + secrets.token_hex(10), seq, new["customerEmail"], new["body"], now),
         )
     return {"data": {"id": ticket_id, **json.loads(json.dumps(new))}}

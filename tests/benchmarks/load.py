@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -39,14 +40,16 @@ class Figure:
 def running(command: list[str], *, cwd: Path = ROOT) -> Iterator[str]:
     """A server on its core, whose first line of output names its origin."""
     pinned = ["taskset", "-c", _SERVER_CORE, *command]
-    process = subprocess.Popen(pinned, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        pinned, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
     try:
         found = re.search(r"http://[\w.:]+", process.stdout.readline())
         if not found:
             raise RuntimeError(f"{command} did not start")
         yield found[0]
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # what runs it, such as strace, may not hand the signal on
         process.wait()
 
 

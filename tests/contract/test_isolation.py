@@ -64,7 +64,12 @@ def test_nothing_is_changed_out_of_reach(desk: Desk, ticket_in, call: Call) -> N
 
 
 def test_a_list_and_its_total_hold_nothing_of_another_workspace(desk: Desk, ticket_in) -> None:
-    before = desk.total()
-    there = ticket_in("other workspace")
-    assert desk.total() == before
-    assert there not in desk.get(f"{TICKETS}?per_page=100").text
+    for _ in range(5):
+        before = desk.total()
+        there = ticket_in("other workspace")
+        after = desk.total()
+        assert there not in desk.get(f"{TICKETS}?per_page=100").text
+        # Others may be creating tickets here meanwhile, but hardly every time.
+        if after == before:
+            return
+    pytest.fail("a ticket of another workspace is counted")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .desk import CALLS, READS, TICKETS, WRITES, Call, Desk, refused
+from .desk import CALLS, READS, TICKETS, WRITES, Call, Desk, Write, refused
 
 WRONG = "keva_live_" + "0" * 64
 
@@ -21,6 +21,11 @@ def test_a_wrong_key_is_invalid(desk: Desk, ticket: dict, call: Call) -> None:
     refused(answer, 401)
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert answer.json() == {"error": "Invalid API key"}
+
+
+@pytest.mark.parametrize("key", [None, WRONG], ids=["no key", "a wrong key"])
+def test_nothing_is_stored_for_who_has_no_key(write: Write, key: str | None) -> None:
+    write.refuses(write.good, 401, key=key)
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)

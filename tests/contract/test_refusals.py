@@ -42,6 +42,16 @@ def test_head_answers_as_get_does_without_the_body(desk: Desk, ticket: dict, cal
     assert desk.call("HEAD", path, key=None).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "path", [f"{TICKETS}?page=0", f"{TICKETS}/tkt_doesnotexist0000000", "/api/v1/nowhere", f"{TICKETS}/"]
+)
+def test_head_is_refused_as_get_is_without_the_body(desk: Desk, path: str) -> None:
+    get, head = desk.get(path), desk.call("HEAD", path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    for name in ("Content-Type", "Content-Length"):
+        assert head.headers[name] == get.headers[name]
+
+
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_no_answer_lets_a_browser_in(desk: Desk, ticket: dict, call: Call) -> None:
     answer = desk.make(call, ticket["id"], headers={"Origin": "https://example.com"})
@@ -54,6 +64,12 @@ def test_a_body_over_four_mebibytes_is_refused_and_the_client_reads_why(desk: De
         f"POST {TICKETS} HTTP/1.1", "Content-Type: application/json", f"Content-Length: {len(body)}", body=body
     )
     refused(answer, 413)
+
+
+def test_a_body_of_four_mebibytes_is_taken_and_one_byte_more_stores_nothing(write: Write) -> None:
+    body = json.dumps(write.good)
+    write.refuses(body.ljust(4 * MIB + 1), 413)
+    write.keeps(body.ljust(4 * MIB))
 
 
 def test_a_body_in_chunks_is_refused_once_it_passes_four_mebibytes(desk: Desk) -> None:
@@ -74,6 +90,7 @@ def test_a_body_in_chunks_is_taken(desk: Desk) -> None:
 
 
 def test_a_head_over_32_kibibytes_is_refused(desk: Desk) -> None:
+    assert desk.raw(f"GET {TICKETS} HTTP/1.1", "X-Long: " + "x" * 31 * 1024).status_code == 200
     refused(desk.raw(f"GET {TICKETS} HTTP/1.1", "X-Long: " + "x" * 33 * 1024), 431)
 
 
@@ -138,15 +155,22 @@ class TestTheOrderOfTheChecks:
     def test_sizes_before_the_route(self, desk: Desk) -> None:
         refused(desk.raw("POST /nowhere HTTP/1.1", f"Content-Length: {5 * MIB}", body=b"x", key=None), 413)
 
+    @pytest.mark.parametrize("line", ["Content-Length: x", "Content-Length: 2\r\nTransfer-Encoding: chunked"])
+    def test_http_before_the_route(self, desk: Desk, line: str) -> None:
+        refused(desk.raw("POST /nowhere HTTP/1.1", line, body=b"{}", key=None), 400)
+
     def test_the_route_before_the_key(self, desk: Desk) -> None:
         refused(desk.get("/api/v1/nowhere", key=None), 404)
 
     def test_the_method_before_the_key(self, desk: Desk) -> None:
         refused(desk.call("DELETE", TICKETS, key=None), 405)
 
+    @pytest.mark.parametrize("key", [None, "keva_live_" + "0" * 64], ids=["no key", "a wrong key"])
     @pytest.mark.parametrize("call", WRITES, ids=str)
-    def test_the_key_before_the_body(self, desk: Desk, ticket: dict, call: Call) -> None:
-        refused(desk.make(call, ticket["id"], key=None, content=b"{"), 401)
+    def test_the_key_before_workspace_query_and_body(
+        self, desk: Desk, ticket: dict, call: Call, key: str | None
+    ) -> None:
+        refused(desk.make(call, ticket["id"], "?workspace_id=ws_nope&nope=1", key=key, content=b"{"), 401)
 
     @pytest.mark.parametrize("call", WRITES, ids=str)
     def test_the_scope_before_workspace_query_and_body(self, desk: Desk, ticket: dict, call: Call) -> None:

@@ -4,8 +4,6 @@ import itertools
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,7 +16,7 @@ from keva import identity, seed, transfer
 from keva.db import Desk, alone, beside
 from keva.lines import TicketLine
 
-from .served import APP, Load, Promised, Server, count, environment, keva, refused
+from .served import Load, Promised, Server, count, keva, process, refused
 from .system import killed_at_each_step, needs_fork, needs_strace, traced
 
 Serve = Callable[..., Server]
@@ -280,13 +278,8 @@ def test_a_backup_or_restore_killed_at_any_call_that_changes_a_file_leaves_whole
 def _killed_at_each(call: str, *command: str) -> Iterator[int]:
     """Runs the command again and again, and kills it as it enters its first, second... such call."""
     for number in itertools.count(1):
-        wrapper = [*traced(Path(os.devnull), call), "-e", f"inject={call}:signal=KILL:when={number}"]
-        done = subprocess.run(
-            [*wrapper, sys.executable, "-B", str(APP), *command],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-        )
+        wrapper = (*traced(Path(os.devnull), call), "-e", f"inject={call}:signal=KILL:when={number}")
+        done = process(*command, wrapper=wrapper)
         if done.returncode == 0:
             return
         yield number
@@ -335,7 +328,7 @@ def test_a_desk_that_is_being_restored_is_not_served(db: Path, target: Path) -> 
     _seeded(db)
     _backed_up(db, target)
     with alone(db):
-        refused(keva("serve", "--port", "0", "--db", db))
+        refused(process("serve", "--port", "0", "--db", db))
         refused(keva("restore", target, "--db", db))
 
 

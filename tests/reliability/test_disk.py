@@ -1,7 +1,6 @@
 """A disk that is full, read-only or failing: refusals that can be read, nothing half stored, and the way back."""
 
 import os
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,7 +15,19 @@ from keva import backup, identity
 from keva.db import Desk, beside
 from keva.web import create_app
 
-from .served import APP, KEY, Client, Load, Promised, Server, count, environment, is_unavailable, keva, refused, until
+from .served import (
+    KEY,
+    Client,
+    Load,
+    Promised,
+    Server,
+    count,
+    is_unavailable,
+    keva,
+    process,
+    refused,
+    until,
+)
 from .system import calls_in, failing, needs_strace, remount, small_disk, traced
 
 Serve = Callable[..., Server]
@@ -151,7 +162,7 @@ def test_a_read_only_file_system_is_told_at_the_start_in_one_sentence(serve: Ser
         assert keva("keys", "create", "--db", db).returncode == 0
         before = db.read_bytes()
         remount(disk, "ro")
-        told = refused(keva("serve", "--port", "0", "--db", db, env=environment(KEVA_API_KEY=KEY)))
+        told = refused(process("serve", "--port", "0", "--db", db, KEVA_API_KEY=KEY))
         assert "read-only" in told.lower() or "folder" in told
         assert db.read_bytes() == before
         remount(disk, "rw")
@@ -290,9 +301,8 @@ def test_a_checkpoint_whose_sync_fails_ends_all_writing_until_a_restart(
 def test_a_start_whose_disk_fails_is_one_sentence(db: Path) -> None:
     assert keva("keys", "create", "--db", db).returncode == 0
     trace = db.with_name("trace")
-    wrapper = [*traced(trace, "pwrite64"), "-e", "inject=pwrite64:error=EIO"]
-    command = [*wrapper, sys.executable, str(APP), "keys", "create", "--db", str(db)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60)
+    wrapper = (*traced(trace, "pwrite64"), "-e", "inject=pwrite64:error=EIO")
+    done = process("keys", "create", "--db", db, wrapper=wrapper)
     assert "disk" in refused(done)
     assert any(call.result == -1 for call in calls_in(trace))
     assert backup.check(db) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .served import KEY, Server, environment, keva
+from .served import KEY, Server, keva, process
 from .system import failing, needs_strace
 
 Serve = Callable[..., Server]
@@ -109,7 +109,7 @@ def test_each_file_of_the_desk_is_its_owners_alone_whatever_the_umask(serve: Ser
     with server.client() as client:
         client.create()
     for command in (("keys", "create"), ("backup", db.with_name("desk.backup")), ("export", db.with_name("lines"))):
-        assert keva(*command, "--db", db, umask=umask).returncode == 0
+        assert process(*command, "--db", db, umask=umask).returncode == 0
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in db.parent.iterdir()}
     assert {"keva.db", "keva.db-wal", "keva.db-shm", "keva.db-lock", "keva.db-serving", "desk.backup"} <= set(modes)
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
@@ -118,5 +118,5 @@ def test_each_file_of_the_desk_is_its_owners_alone_whatever_the_umask(serve: Ser
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_what_a_restore_and_a_migration_keep_is_its_owners_alone(db: Path) -> None:
     for command in (("seed", 3), ("backup", db.with_name("desk.backup")), ("restore", db.with_name("desk.backup"))):
-        assert keva(*command, "--db", db, umask=0, env=environment()).returncode == 0
+        assert process(*command, "--db", db, umask=0).returncode == 0
     assert {path.name: oct(path.stat().st_mode) for path in db.parent.iterdir() if path.stat().st_mode & 0o077} == {}

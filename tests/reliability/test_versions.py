@@ -13,7 +13,7 @@ from keva import backup, copies, identity, schema
 from keva.db import Desk, alone
 from keva.errors import CannotStart
 
-from .served import Server, count, keva, refused
+from .served import Server, count, keva, process, refused
 from .system import killed_at_each_step, needs_fork
 
 Serve = Callable[..., Server]
@@ -74,7 +74,14 @@ def test_a_new_file_says_whose_it_is_and_which_schema_it_has(db: Path) -> None:
     assert _pragma(db, "user_version") == schema.VERSION
 
 
-_COMMANDS = [("serve", "--port", "0"), ("keys", "create"), ("keys", "list"), ("check",), ("backup", "x"), ("seed", "1")]
+_COMMANDS = [
+    ("serve", "--port", "0"),
+    ("keys", "create"),
+    ("keys", "list"),
+    ("check",),
+    ("backup", "/nowhere"),
+    ("seed", "1"),
+]
 
 
 @pytest.mark.parametrize("command", _COMMANDS, ids=lambda words: words[0])
@@ -107,7 +114,8 @@ def _make_foreign(db: Path, mode: str) -> None:
 
 def _is_refused_untouched(db: Path, command: tuple[str, ...], sentence: str) -> None:
     before = db.read_bytes()
-    assert sentence in refused(keva(*command, "--db", db, cwd=db.parent))
+    run = process if command[0] == "serve" else keva
+    assert sentence in refused(run(*command, "--db", db))
     assert db.read_bytes() == before
     # SQLite itself leaves these two where a file in WAL mode is only looked at.
     beside = [path for path in db.parent.glob("*") if path != db and path.name not in ("keva.db-wal", "keva.db-shm")]
@@ -176,18 +184,17 @@ def _tables(db: Path) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def next_version(monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
-    """The migrations, one of which leads to a schema that there is not yet."""
+def next_version(db: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
+    """The migrations, one of which leads to a schema that there was not yet when the desk at `db` was made."""
+    _made(db)
     steps = {**schema.MIGRATIONS, schema.VERSION: STEP}
     monkeypatch.setattr(schema, "MIGRATIONS", steps)
     monkeypatch.setattr(schema, "VERSION", NEXT)
     return steps
 
 
-def test_an_older_desk_is_migrated_and_a_copy_kept_before(db: Path, request: pytest.FixtureRequest) -> None:
-    _made(db)
+def test_an_older_desk_is_migrated_and_a_copy_kept_before(db: Path, next_version: dict[int, str]) -> None:
     before = _everything(db)
-    request.getfixturevalue("next_version")
     with _opened(db) as desk:
         assert desk.read().all("SELECT tickets FROM tallies") == [(20,)]
     assert _pragma(db, "user_version") == NEXT
@@ -205,7 +212,6 @@ def test_a_desk_that_is_up_to_date_is_not_copied(db: Path) -> None:
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(db: Path, next_version: dict[int, str]) -> None:
-    _made(db)
     before = _everything(db)
     next_version[NEXT - 1] = STEP + "INSERT INTO nowhere VALUES (1);"
     with pytest.raises(CannotStart), _opened(db):
@@ -221,7 +227,6 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(db: Path, next_version
 def test_each_migration_is_a_transaction_of_its_own(
     db: Path, next_version: dict[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _made(db)
     monkeypatch.setattr(schema, "VERSION", NEXT + 1)
     next_version[NEXT] = "CREATE TABLE second (x); INSERT INTO nowhere VALUES (1);"
     with pytest.raises(CannotStart), _opened(db):
@@ -237,7 +242,6 @@ def test_each_migration_is_a_transaction_of_its_own(
 def test_without_room_for_the_copy_nothing_is_migrated(
     db: Path, next_version: dict[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _made(db)
     before = _everything(db)
 
     def full(*_: object) -> None:
@@ -250,20 +254,17 @@ def test_without_room_for_the_copy_nothing_is_migrated(
     assert _pragma(db, "user_version") == NEXT - 1
 
 
-def test_nothing_is_migrated_while_it_is_served(db: Path, serve: Serve, request: pytest.FixtureRequest) -> None:
+def test_nothing_is_migrated_while_it_is_served(db: Path, serve: Serve, next_version: dict[int, str]) -> None:
     server = serve()
     with server.client() as client:
         client.create()
-        request.getfixturevalue("next_version")
         with pytest.raises(CannotStart, match="is being served already"), _opened(db):
             pass
         assert client.create().status == 201
     assert _pragma(db, "user_version") == NEXT - 1
 
 
-def test_nothing_is_migrated_while_another_command_writes(db: Path, request: pytest.FixtureRequest) -> None:
-    _made(db)
-    request.getfixturevalue("next_version")
+def test_nothing_is_migrated_while_another_command_writes(db: Path, next_version: dict[int, str]) -> None:
     with alone(db), pytest.raises(CannotStart), _opened(db):
         pass
     assert _pragma(db, "user_version") == NEXT - 1
@@ -275,12 +276,9 @@ def test_nothing_is_migrated_while_another_command_writes(db: Path, request: pyt
 @needs_fork
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_migration_killed_at_any_step_is_done_at_the_next_start(
-    db: Path, every: int, figures: Counter[str], request: pytest.FixtureRequest
+    db: Path, every: int, figures: Counter[str], next_version: dict[int, str]
 ) -> None:
-    _made(db)
-    assert keva("backup", db.with_name("as-it-was"), "--db", db).returncode == 0
-    older = db.with_name("as-it-was").read_bytes()
-    request.getfixturevalue("next_version")
+    older = db.read_bytes()
     seen = set()
     for step in killed_at_each_step(lambda: Desk(db, identity.mint), before=lambda: _put_back(db, older)):
         seen.add(_pragma(db, "user_version"))
