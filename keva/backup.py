@@ -12,6 +12,7 @@ from keva.errors import CannotStart
 
 def backup(path: Path, target: Path, progress: copies.Progress | None = None) -> None:
     """A checked copy of the database at `path` in one file, `target`; an older backup there is replaced whole."""
+    target = target.resolve()
     with db.reading(path) as connection, db.told_of(target):
         if target.exists() and not _is_backup(target):
             raise CannotStart(f"{target} is no backup of a Keva database, and is left as it is: name another file.")
@@ -20,7 +21,7 @@ def backup(path: Path, target: Path, progress: copies.Progress | None = None) ->
 
 def restore(path: Path, source: Path) -> Path | None:
     """Puts what `source` holds in the place of the database at `path`; gives the name under which that one is kept."""
-    path = path.absolute()
+    path = path.resolve()
     with db.reading(source) as connection, db.told_of(path), db.alone(path):
         problems = schema.problems_of(connection)
         if problems:

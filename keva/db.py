@@ -45,7 +45,7 @@ class Desk:
         create: bool = True,
         for_tests: bool = False,
     ) -> None:
-        self.path, self.mint, self.clock, self._for_tests = path.absolute(), mint, clock, for_tests
+        self.path, self.mint, self.clock, self._for_tests = path.resolve(), mint, clock, for_tests
         self._thread = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._serving: FileLock | None = None
@@ -117,7 +117,7 @@ class Desk:
     def close(self) -> None:
         """The writer goes last and folds the WAL into the file; after a failed sync first, so that nobody does."""
         if self._writer.broken:
-            self.read()
+            self.read().one("SELECT count(*) FROM workspaces")  # which keeps its lock, and so the WAL
             self._writer.close()
         for reader in self._readers:
             reader.close()
@@ -184,8 +184,10 @@ class Desk:
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that only reads a file of ours, served or not; CannotStart where there is none such."""
     with told_of(path):
-        _refuse_foreign(path.absolute(), create=False)
-        with closing(_connect_to_read(path.absolute())) as connection:
+        _refuse_foreign(path.resolve(), create=False)
+        with closing(_connect_to_read(path.resolve())) as connection:
+            if schema.version_of(connection) == 0:
+                raise schema.NotOurs("is empty.")
             yield connection
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from keva.tx import Read
 
 CHECKPOINT_PAGES = 1000  # of 4 KiB: the WAL stays near 4 MiB under constant load
 PATIENCE = 1.0  # seconds for another process's transaction: a key is made in milliseconds, an import takes longer
+SLOW_COMMIT = 0.002  # seconds
 _BROKEN = "The disk failed while writing: nothing is stored until Keva is started again; reads go on."
 
 
@@ -22,6 +24,7 @@ class _Batch:
     """Writes that share a commit."""
 
     def __init__(self) -> None:
+        self.writes = 0
         self.settled = threading.Event()
         self.error: Unavailable | None = None
 
@@ -38,6 +41,7 @@ class Writer:
         self._waiting: deque[None] = deque()  # an entry for each thread that waits for its turn: += is not atomic
         self._batch = _Batch()
         self._patience = PATIENCE
+        self._shared, self._commit_seconds = False, 0.0  # the last commit
         self._checkpoint_at = CHECKPOINT_PAGES
 
     @contextmanager
@@ -80,9 +84,11 @@ class Writer:
         with self._turn:
             self._waiting.pop()
             batch = self._batch if self._connection.in_transaction else self._begin()
+            batch.writes += 1
             try:
                 yield batch
             finally:
+                self._wait_for_company()
                 if not (self._connection.in_transaction and self._waiting):
                     self._settle(batch)
 
@@ -115,6 +121,11 @@ class Writer:
                 batch.error = error if isinstance(error, Unavailable) else Unavailable(disk.OTHERWISE, 1)
             raise
 
+    def _wait_for_company(self) -> None:
+        """On a slow disk those who shared the last commit are back in a moment, and would wait for all of this one."""
+        if self._shared and self._commit_seconds > SLOW_COMMIT and not self._waiting:
+            time.sleep(self._commit_seconds / 4)
+
     def _settle(self, batch: _Batch) -> None:
         """Commits for all who share the batch, then lets other processes in."""
         try:
@@ -127,8 +138,10 @@ class Writer:
             self._lock.release()
 
     def _commit(self, batch: _Batch) -> None:
+        began = time.perf_counter()
         try:
             self._run("COMMIT")
+            self._shared, self._commit_seconds = batch.writes > 1, time.perf_counter() - began
         except Unavailable as error:
             batch.error = error
             self._note_failed_sync(error.__cause__)

@@ -64,7 +64,7 @@ def test_nothing_is_changed_out_of_reach(desk: Desk, ticket_in, call: Call) -> N
 
 
 def test_a_list_and_its_total_hold_nothing_of_another_workspace(desk: Desk, ticket_in) -> None:
-    for _ in range(5):
+    for _ in range(20):
         before = desk.total()
         there = ticket_in("other workspace")
         after = desk.total()

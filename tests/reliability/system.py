@@ -51,6 +51,13 @@ def traced(trace: Path, calls: str, text: int = 64) -> tuple[str, ...]:
     return (STRACE, "-D", "-f", "--seccomp-bpf", "-y", "-s", str(text), "-o", str(trace), "-e", f"trace={calls}")
 
 
+def killing(call: str, number: int) -> tuple[str, ...]:
+    """The command that runs another one, and kills it as it enters its nth such call."""
+    assert STRACE  # which injects no signal with --seccomp-bpf
+    injected = f"inject={call}:signal=KILL:when={number}"
+    return (STRACE, "-D", "-f", "-o", os.devnull, "-e", f"trace={call}", "-e", injected)
+
+
 _LINE = re.compile(r"(\d+) +(\w+)\((?:\d+<(.*?)>)?(.*)")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")
 _RESULT = re.compile(r"\) += (-?\d+)")
