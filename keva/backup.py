@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from keva import copies, db, schema
@@ -53,11 +53,9 @@ def _keep(path: Path) -> Path:
     """A second name for the file, and its WAL's first one: at no moment is there no database at `path`."""
     kept = db.free_name(path, "replaced")
     wal = db.beside(path, "-wal")
-    try:
-        with closing(sqlite3.connect(path)) as connection:  # the last to close it folds its WAL
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-    except sqlite3.DatabaseError:  # it may be damaged, which is what restoring is for
-        pass
+    # The last to close it folds its WAL, unless it is damaged, which is what restoring is for: then the WAL is kept too.
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     try:
         os.link(path, kept)
     except OSError:  # a file system without links

@@ -27,9 +27,8 @@ def main(seconds: float = 5) -> None:
         load.seed(db, 1000)
         with load.running(load.keva(db)) as origin:
             rate, p50, p99 = load.measure(origin, seconds, _MIXED)
-        print(
-            f"90 % reads: {rate:.0f} requests/s, median {p50:.1f} ms, p99 {p99:.1f} ms, {p99 / p50:.1f} times (at most 5)"
-        )
+        latency = f"median {p50:.1f} ms, p99 {p99:.1f} ms, {p99 / p50:.1f} times (at most 5)"
+        print(f"90 % reads: {rate:.0f} requests/s, {latency}", flush=True)
         if shutil.which("strace"):
             _slow_disk(db, seconds)
 
