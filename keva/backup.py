@@ -53,7 +53,7 @@ def _keep(path: Path) -> Path:
     """A second name for the file, and its WAL's first one: at no moment is there no database at `path`."""
     kept = db.free_name(path, "replaced")
     wal = db.beside(path, "-wal")
-    # The last to close it folds its WAL, unless it is damaged, which is what restoring is for: then the WAL is kept too.
+    # The last to close it folds its WAL; a damaged one, which is what restoring is for, is kept with its WAL.
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     try:
