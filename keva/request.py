@@ -43,7 +43,8 @@ _FIRST_LINE = re.compile(rb"[!-~]+ [!-~\x80-\xff]+(?: (HTTP/[0-9.]+))?")
 _LONG_RUN = re.compile(rb"[ \t]{200}")
 _TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?\r\n")
-_IN_OUR_WORDS = {413: TINY_CHUNKS, 431: HEAD_TOO_LARGE, 501: BAD_CODING}
+# What waitress refuses by itself, in our words.
+_TOLD_AS = {413: (413, TINY_CHUNKS), 431: (431, HEAD_TOO_LARGE), 501: (400, BAD_CODING)}
 
 
 class Refusal(Exception):
@@ -112,7 +113,7 @@ class Request(HTTPRequestParser):
                 raise Refusal(400, NOT_TLS)
             consumed: int = super().received(data)
             if self.error:
-                raise Refusal(self.error.code, _IN_OUR_WORDS.get(self.error.code, NOT_HTTP))
+                raise Refusal(*_TOLD_AS.get(self.error.code, (400, NOT_HTTP)))
             if self.body_rcv is not None:
                 self._hold(len(self.body_rcv) - SMALL_BODY)
             return consumed
@@ -158,7 +159,7 @@ class Request(HTTPRequestParser):
         if codings and (self.version == "1.0" or "CONTENT_LENGTH" in self.headers):
             raise Refusal(400, TWO_LENGTHS)
         if codings and [coding.strip(b" \t").lower() for coding in codings] != [b"chunked"]:
-            raise Refusal(501, BAD_CODING)
+            raise Refusal(400, BAD_CODING)
         if self.content_length > MAX_BODY:
             raise Refusal(413, BODY_TOO_LARGE)
 

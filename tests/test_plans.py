@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from keva import identity, seed, tickets, transfer, workspaces
+from keva import identity, schema, seed, tickets, transfer, workspaces
 from keva.db import Desk
 from keva.identity import SCOPES, Caller, Keyring
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
@@ -75,6 +75,40 @@ def test_no_question_looks_at_every_ticket_or_sorts(desk, asked):
         # What a subquery has found, a list of constants, and the few workspaces may be looked at whole.
         found = ("SCAN (subquery", "SCAN SUBQUERY", "SCAN CONSTANT ROW", "SCAN workspaces")
         assert [step for step in steps if not step.startswith(found)] == [], sql
+
+
+@pytest.mark.parametrize(
+    ("caller", "status", "index"),
+    [
+        (ONE, None, "tickets_in_workspace (workspace=? AND rowid<?)"),
+        (ONE, "open", "tickets_in_workspace_with_status (workspace=? AND status=? AND rowid<?)"),
+        (EVERYTHING, "open", "tickets_with_status (status=? AND rowid<?)"),
+        (EVERYTHING, None, "INTEGER PRIMARY KEY (rowid<?)"),
+    ],
+)
+def test_a_list_goes_by_the_index_of_its_question(desk, asked, caller, status, index):
+    tickets.list_page(desk.read(), caller, ListQuery.model_construct(page=1, per_page=20, status=status))
+    [(sql, params)] = asked.items()
+    with sqlite3.connect(desk.path) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
+    connection.close()
+    assert [step for step in plan if step.endswith(index)], plan
+
+
+@pytest.mark.parametrize("status", ["open", "pending", "solved", "closed", None])
+def test_totals_are_true_after_every_kind_of_change(desk, status):
+    ask_everything(desk)
+    for number in range(1, 40):
+        with desk.write() as tx:
+            change = TicketChange.model_validate({"status": ("open", "pending", "solved", "closed")[number % 4]})
+            tickets.update(tx, EVERYTHING, f"tkt_seed{number}", change)
+
+    there = desk.read().all("SELECT count(*) FROM tickets WHERE ifnull(?, status) = status", (status,))
+    query = ListQuery.model_construct(page=1, per_page=1, status=status)
+    assert tickets.list_page(desk.read(), EVERYTHING, query)[1] == there[0][0]
+    with sqlite3.connect(desk.path) as connection:
+        assert schema.problems_of(connection) == []
+    connection.close()
 
 
 def test_a_deep_page_begins_within_a_block_of_where_it_lies(desk):

@@ -260,7 +260,8 @@ def test_many_requests_leave_no_more_files_threads_or_memory_in_use(
     serve: Serve, requests: int, figures: Counter[str]
 ) -> None:
     server = serve()
-    _mixed_requests(server, 500)  # each thread has its connection, each cache is warm
+    with _readers(server, 24):  # so that each thread has its connection
+        _mixed_requests(server, 500)
     before = held_by(server.pid)
     _mixed_requests(server, requests)
     after = held_by(server.pid)

@@ -15,6 +15,8 @@ from keva.tx import Write
 
 from .served import until
 
+_INSERT = "INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)"
+
 
 class _Failing:
     """The connection, of which some statements fail."""
@@ -43,7 +45,7 @@ def desk(db: Path) -> Iterator[Desk]:
 
 
 def _add(tx: Write, name: str) -> None:
-    tx.all("INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)", (tx.mint("ws"), name, tx.now))
+    tx.all(_INSERT, (tx.mint("ws"), name, tx.now))
 
 
 def _names(desk: Desk) -> set[str]:
@@ -114,3 +116,22 @@ def test_a_refused_statement_undoes_its_own_write_alone(desk: Desk) -> None:
     raised = _together(desk, write)
     assert [type(error) for error in raised if error] == [sqlite3.IntegrityError]
     assert _names(desk) == {f"name {place}" for place in (0, 1, 3, 4, 5)}
+
+
+def test_a_sync_that_fails_before_the_commit_ends_all_writing_too(desk: Desk) -> None:
+    """As when a long transaction is written to the WAL before its end."""
+    desk._writer._connection.failing = {_INSERT: sqlite3.SQLITE_IOERR_FSYNC}
+    with pytest.raises(Unavailable), desk.write() as tx:
+        _add(tx, "name")
+    desk._writer._connection.failing = {}
+    with pytest.raises(Unavailable, match="until Keva is started again"), desk.write() as tx:
+        _add(tx, "other name")
+    assert _names(desk) == set()
+
+
+def test_a_write_that_cannot_be_undone_alone_is_undone_with_those_that_share_its_commit(desk: Desk) -> None:
+    desk._writer._connection.failing = {"ROLLBACK TO one": sqlite3.SQLITE_IOERR_READ}
+    raised = _together(desk, lambda place: _write_name(desk, place))
+    stored = {f"name {place}" for place, error in enumerate(raised) if error is None}
+    assert "name 3" not in stored
+    assert _names(desk) == stored
