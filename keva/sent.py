@@ -42,6 +42,8 @@ def read_json(data: bytes, what: str = "The body") -> Any:
         raise Invalid(f"{what} is empty: send a JSON object.")
     try:
         return _STRICT.decode(data.decode())
+    except Invalid:
+        raise
     except UnicodeDecodeError as error:
         raise Invalid(f"{what} is not UTF-8 at byte {error.start}: encode the JSON as UTF-8.") from error
     except json.JSONDecodeError as error:
@@ -119,7 +121,7 @@ def _no_number(text: str) -> Any:
 
 
 def _field(detail: ErrorDetails) -> str:
-    return ".".join(str(part)[:_SHOWN_OF_A_NAME] for part in detail["loc"])
+    return ".".join(str(part)[:_SHOWN_OF_A_NAME] or '""' for part in detail["loc"])
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:

@@ -107,7 +107,7 @@ class _Gate:
         if "HTTP_X_WORKSPACE_ID" in environ:
             picked.add(environ["HTTP_X_WORKSPACE_ID"])
         if len(picked) > 1:
-            raise errors.Invalid("X-Workspace-Id and workspace_id name two workspaces: send one of them.")
+            raise errors.Invalid("Two workspaces are named: send one, as workspace_id or as X-Workspace-Id.")
         return caller.within(tx, picked.pop()) if picked else caller
 
 

@@ -21,3 +21,25 @@ def test_a_long_name_is_cut_in_what_is_told():
     with pytest.raises(Invalid) as refused:
         read_object(json.dumps({"x" * 10_000: ""}).encode(), NewTicket)
     assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"", "is empty"),
+        (b"{", "not JSON: expecting property name"),
+        (b"[]", "not a JSON object"),
+        (b"\xff", "not UTF-8 at byte 0"),
+        (b'{"a": 1, "a": 2}', "'a' is given more than once"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not JSON"),
+        (b'{"\\ud800": 1}', "half a surrogate pair"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "too many digits"),
+        (b'{"": 1}', '"" is not a field'),
+    ],
+)
+def test_each_way_of_not_being_what_is_wanted_is_told_in_its_own_words(sent, told):
+    with pytest.raises(Invalid) as refused:
+        read_object(sent, NewTicket)
+    assert told in str(refused.value)

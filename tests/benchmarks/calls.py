@@ -8,7 +8,7 @@ from tests.benchmarks import load
 WANTED = {"get": 0.85, "list of 20": 0.65, "messages": 0.80, "create": 0.45, "change": 0.45, "add message": 0.45}
 
 
-def main(rounds: int = 5, seconds: float = 2, tickets: int = 1000) -> None:
+def main(rounds: int = 5, seconds: int = 2, tickets: int = 1000) -> None:
     print(f"Each call beside the ceiling, {tickets:,} tickets, {load.CONNECTIONS} connections, {rounds} x {seconds} s")
     print(f"{'call':14}{'requests/s':>12}{'ceiling':>10}{'share':>8}{'wanted':>8}{'p99 ms':>9}{'noise':>8}")
     with tempfile.TemporaryDirectory(dir=load.ROOT) as folder:

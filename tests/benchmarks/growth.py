@@ -36,7 +36,7 @@ def lines(tickets: int) -> Iterator[str]:
         )
 
 
-def main(rounds: int = 3, seconds: float = 1.5) -> None:
+def main(rounds: int = 3, seconds: int = 2) -> None:
     with tempfile.TemporaryDirectory(dir=load.ROOT) as folder:
         small, large = Path(folder, "small.db"), Path(folder, "large.db")
         _import(small, SMALL)
@@ -48,7 +48,7 @@ def main(rounds: int = 3, seconds: float = 1.5) -> None:
             _compare(one, other, rounds, seconds)
 
 
-def _compare(small: str, large: str, rounds: int, seconds: float) -> None:
+def _compare(small: str, large: str, rounds: int, seconds: int) -> None:
     print(f"{'call':34}{'1,000':>9}{'1,000,000':>11}{'times':>7}{'at most':>9}{'noise':>7}   (requests/s)")
     for name, path, script, at_most in _calls():
         sides = {

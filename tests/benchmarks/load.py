@@ -61,7 +61,7 @@ def ceiling(threads: int = 4) -> list[str]:
     return [sys.executable, "-m", "tests.benchmarks.ceiling", str(threads)]
 
 
-def measure(url: str, seconds: float, script: str = "", connections: int = CONNECTIONS) -> tuple[float, float, float]:
+def measure(url: str, seconds: int, script: str = "", connections: int = CONNECTIONS) -> tuple[float, float, float]:
     """Requests a second, median and 99th percentile in ms; RuntimeError when an answer was no success."""
     command = ["taskset", "-c", _LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
@@ -74,7 +74,7 @@ def measure(url: str, seconds: float, script: str = "", connections: int = CONNE
     return rate, _ms(told, "50%"), _ms(told, "99%")
 
 
-def in_turn(sides: dict[str, tuple[str, str]], rounds: int, seconds: float) -> dict[str, Figure]:
+def in_turn(sides: dict[str, tuple[str, str]], rounds: int, seconds: int) -> dict[str, Figure]:
     """The sides, each a URL and a script, measured in turn, so that what slows the machine slows all of them."""
     taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in sides}
     for _ in range(rounds):

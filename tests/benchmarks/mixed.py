@@ -21,7 +21,7 @@ end
 _SYNC_MS = 5
 
 
-def main(seconds: float = 5) -> None:
+def main(seconds: int = 5) -> None:
     with tempfile.TemporaryDirectory(dir=load.ROOT) as folder:
         db = Path(folder, "keva.db")
         load.seed(db, 1000)
@@ -33,7 +33,7 @@ def main(seconds: float = 5) -> None:
             _slow_disk(db, seconds)
 
 
-def _slow_disk(db: Path, seconds: float) -> None:
+def _slow_disk(db: Path, seconds: int) -> None:
     """Each sync takes some milliseconds longer, injected by strace, which lets all other calls pass untouched."""
     slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
     slow += ["-e", f"inject=fdatasync,fsync:delay_exit={_SYNC_MS * 1000}"]

@@ -24,7 +24,7 @@ _NPM = {
 }
 
 
-def main(rounds: int = 3, seconds: float = 2) -> None:
+def main(rounds: int = 3, seconds: int = 2) -> None:
     print(f"{'(requests/s, p99 ms)':20}{'get':>16}{'list of 20':>16}{'create':>16}")
     with tempfile.TemporaryDirectory(dir=load.ROOT) as name:
         folder = Path(name)
@@ -41,7 +41,7 @@ def main(rounds: int = 3, seconds: float = 2) -> None:
                 _npm(rival, package, command, folder, rounds, seconds)
 
 
-def _npm(rival: str, package: str, command: list[str], folder: Path, rounds: int, seconds: float) -> None:
+def _npm(rival: str, package: str, command: list[str], folder: Path, rounds: int, seconds: int) -> None:
     installed = subprocess.run(
         ["npm", "install", "--silent", "--prefix", folder, package], capture_output=True, check=False
     )
@@ -79,7 +79,7 @@ def _listening(command: list[str], folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def _row(name: str, base: str, rounds: int, seconds: float) -> None:
+def _row(name: str, base: str, rounds: int, seconds: int) -> None:
     sides = {
         "get": (f"{base}/tickets/tkt_seed7", ""),
         "list": (f"{base}/tickets?status=open" + ("&_limit=20" if "json-server" in name else ""), ""),
