@@ -149,6 +149,6 @@ def _may_meet(pattern: str, route: str) -> bool:
     """Whether some path of the route, `<...>` being any text without a slash, fits the pattern."""
     wanted, there = pattern.split("/"), route.split("/")
     return len(wanted) == len(there) and all(
-        name.startswith("<") or re.fullmatch("[^/]*".join(map(re.escape, part.split("*"))), name)
+        (name.startswith("<") and part) or re.fullmatch("[^/]*".join(map(re.escape, part.split("*"))), name)
         for part, name in zip(wanted, there, strict=True)
     )

@@ -74,6 +74,8 @@ def read_query(query_string: str) -> list[tuple[str, str]]:
 
 def fit_query(model: type[Model], pairs: list[tuple[str, str]]) -> Model:
     """The parameters as `model` has them; a repeated, empty or unknown one is Invalid."""
+    if len(pairs) > _MOST_FIELDS:
+        raise Invalid(f"The query has {len(pairs)} parameters, where there are only {_names(model)}.")
     given = dict(pairs)
     wrong = {}
     for name, value in pairs:

@@ -24,7 +24,7 @@ def message_json(ticket_id: str) -> str:
   'senderName', sender_name, 'body', body, 'bodyHtml', body_html, 'createdAt', messages.created_at))"""
 
 
-_BLOCK = 4096  # seqs that schema.sql counts together
+BLOCK = 4096  # seqs that schema.sql counts together
 _NO_SEQ = 2**63 - 1  # above all of them
 
 # A caller of one workspace meets nothing of another; None reaches all.
@@ -62,7 +62,7 @@ def list_page(tx: Read, caller: Caller, query: ListQuery) -> tuple[str, int]:
 def _skip_blocks(tx: Read, caller: Caller, query: ListQuery) -> tuple[int, int]:
     """Where a page begins: below which seq, and how many tickets after that; OFFSET alone would walk them all."""
     before = (query.page - 1) * query.per_page
-    if before < _BLOCK:
+    if before < BLOCK:
         return _NO_SEQ, before
     blocks = tx.all(
         """
@@ -74,7 +74,7 @@ def _skip_blocks(tx: Read, caller: Caller, query: ListQuery) -> tuple[int, int]:
     )
     for block, tickets in blocks:
         if before < tickets:
-            return (block + 1) * _BLOCK, before
+            return (block + 1) * BLOCK, before
         before -= tickets
     return 0, 0
 

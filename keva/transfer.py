@@ -2,14 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from keva.db import Desk
 from keva.errors import Invalid
 from keva.lines import MessageLine, TicketLine
 from keva.sent import read_object
-from keva.tickets import TICKET_JSON, message_json
+from keva.tickets import BLOCK, TICKET_JSON, message_json
 from keva.tx import Read, Write
 
 _AT_A_TIME = 500  # tickets that an export reads at once, and an import tells of
@@ -25,14 +27,15 @@ def import_lines(desk: Desk, lines: BinaryIO, told: Callable[[int], None]) -> in
     with desk.write() as tx:
         tx.all(f"PRAGMA cache_size = {_CACHE}")
         intake = Intake(tx)
-        for number, line in enumerate(lines, 1):
-            try:
-                intake.store(read_object(line, TicketLine, "The line"))
-            except Invalid as error:
-                raise Invalid(f"Line {number}: {error.sentence} Nothing was imported.") from error
-            size += len(line)
-            if number % _AT_A_TIME == 0:
-                told(size)
+        with _counted_at_the_end(tx, intake):
+            for number, line in enumerate(lines, 1):
+                try:
+                    intake.store(read_object(line, TicketLine, "The line"))
+                except Invalid as error:
+                    raise Invalid(f"Line {number}: {error.sentence} Nothing was imported.") from error
+                size += len(line)
+                if number % _AT_A_TIME == 0:
+                    told(size)
     return number
 
 
@@ -53,10 +56,11 @@ def export_lines(desk: Desk, lines: BinaryIO, told: Callable[[int, int], None]) 
 
 
 class Intake:
-    """Takes tickets as lines have them, in one transaction."""
+    """Takes tickets as lines have them, in one transaction; `made` counts them by workspace, block and status."""
 
     def __init__(self, tx: Write) -> None:
         self._tx = tx
+        self.made: Counter[tuple[int, int, str]] = Counter()
         self._workspaces = dict(tx.all("SELECT id, seq FROM workspaces"))
         [(self._first_workspace, self._seq)] = tx.all(
             "SELECT (SELECT min(seq) FROM workspaces), (SELECT ifnull(max(seq), 0) FROM tickets)"
@@ -93,6 +97,7 @@ class Intake:
         )
         for place, message in enumerate(line.messages):
             self._store_message(line, message, f"messages.{place}.id", created_at)
+        self.made[workspace, self._seq // BLOCK, line.status] += 1
         return ticket_id
 
     def _store_message(self, line: TicketLine, message: MessageLine, field: str, created_at: str) -> None:
@@ -138,6 +143,25 @@ class Intake:
             )
             self._workspaces[workspace_id] = seq
         return int(self._workspaces[workspace_id])
+
+
+@contextmanager
+def _counted_at_the_end(tx: Write, intake: Intake) -> Iterator[None]:
+    """Sets the trigger aside that counts each ticket, which takes half of the time, and adds them all at once."""
+    [(trigger,)] = tx.all("SELECT sql FROM sqlite_schema WHERE name = 'ticket_made'")
+    tx.all("DROP TRIGGER ticket_made")
+    yield
+    for (workspace, block, status), tickets in intake.made.items():
+        tx.all(
+            """
+            INSERT INTO ticket_counts VALUES
+              (:workspace, -1, :status, :tickets), (:workspace, :block, :status, :tickets),
+              (0, -1, :status, :tickets), (0, :block, :status, :tickets)
+            ON CONFLICT DO UPDATE SET tickets = tickets + excluded.tickets
+            """,
+            {"workspace": workspace, "block": block, "status": status, "tickets": tickets},
+        )
+    tx.all(trigger)
 
 
 def _lines_after(tx: Read, seq: int) -> list[tuple[int, str]]:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from keva.errors import Invalid
-from keva.models import NewTicket
-from keva.sent import read_object
+from keva.models import ListQuery, NewTicket
+from keva.sent import fit_query, read_object
 
 
 def test_very_many_fields_are_refused_in_a_few_words():
@@ -14,6 +14,12 @@ def test_very_many_fields_are_refused_in_a_few_words():
     with pytest.raises(Invalid, match="has 50000 fields") as refused:
         read_object(sent, NewTicket)
     assert len(str(refused.value)) < 200
+    assert refused.value.details == []
+
+
+def test_very_many_parameters_are_refused_in_a_few_words():
+    with pytest.raises(Invalid, match="has 3000 parameters") as refused:
+        fit_query(ListQuery, [(f"a{number}", "1") for number in range(3000)])
     assert refused.value.details == []
 
 

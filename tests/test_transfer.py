@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keva import identity, seed, transfer
+from keva import identity, schema, seed, transfer
 from keva.db import Desk
 from keva.errors import Invalid
 from keva.lines import TicketLine
@@ -172,6 +173,21 @@ def test_a_bad_line_is_one_sentence_on_standard_error(keva):
     assert done.returncode == 1
     assert done.stderr == "Error: Line 2: subject must not be blank. Nothing was imported.\n"
     assert keva("export", "-").stdout == ""
+
+
+def test_what_was_imported_is_counted_and_so_is_what_comes_after(desk):
+    lines = [json.dumps(LINE | {"status": status, "workspaceId": "ws_second"}) for status in ("open", "closed", "open")]
+    transfer.import_lines(desk, io.BytesIO("\n".join(lines).encode()), lambda _: None)
+    with pytest.raises(Invalid):
+        transfer.import_lines(desk, io.BytesIO(b"{}"), lambda _: None)
+    with desk.write() as tx:
+        transfer.Intake(tx).store(TicketLine.model_validate(LINE))
+
+    counted = desk.read().all("SELECT status, tickets FROM ticket_counts WHERE workspace = 0 AND block = -1")
+    assert dict(counted) == {"open": 4, "closed": 1}
+    with sqlite3.connect(desk.path) as connection:
+        assert schema.problems_of(connection) == []
+    connection.close()
 
 
 def test_an_id_that_stands_twice_in_the_file_stops_it_all(keva):

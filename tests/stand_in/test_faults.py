@@ -173,6 +173,7 @@ def test_cleared_faults_meet_nothing(desk, client):
     [
         lambda desk: desk.fail(path="/tickets"),
         lambda desk: desk.fail(path="/api/v1/tickets/*/notes"),
+        lambda desk: desk.fail(path="/api/v1/tickets/"),
         lambda desk: desk.fail(path="/__keva__/reset"),
         lambda desk: desk.fail(method="PSOT"),
         lambda desk: desk.fail(99),
