@@ -12,6 +12,7 @@ from keva import errors
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")
 DROPS = ("reset", "close", "partial")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\xa0-\xff]*")
+_OF_THE_CONNECTION = {"connection", "content-length", "keep-alive", "te", "trailers", "transfer-encoding", "upgrade"}
 _ASKED_FOR = "This failure was asked for by the test."
 
 
@@ -78,6 +79,8 @@ def failing(status: int, body: Any, headers: Mapping[str, str] | None) -> Failin
     for name, value in (headers or {}).items():
         if not _HEADER.fullmatch(f"{name}: {value}"):
             raise errors.Invalid(f"{name!r} and {value!r} are no header: names and values are plain text on one line.")
+        if name.lower() in _OF_THE_CONNECTION:
+            raise errors.Invalid(f"{name!r} is for the server to say: leave it out.")
         given[name.title()] = str(value)
     return Failing(status, data, tuple(given.items()))
 

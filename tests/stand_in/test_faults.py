@@ -179,6 +179,7 @@ def test_cleared_faults_meet_nothing(desk, client):
         lambda desk: desk.fail(99),
         lambda desk: desk.fail(204),
         lambda desk: desk.fail(500, headers={"X": "a\r\nb: c"}),
+        lambda desk: desk.fail(500, headers={"Transfer-Encoding": "chunked"}),
         lambda desk: desk.fail(times=0),
         lambda desk: desk.fail(skip=-1),
         lambda desk: desk.fail(when="during"),
