@@ -239,6 +239,7 @@ class Channel(HTTPChannel):
     def tell(self, refusal: Refusal, request: Request) -> None:
         method, path = request.said
         answered(self.addr[0], method, path, refusal.status, refusal.sentence)
+        self.server.on_refusal(method, path, refusal.status, refusal.sentence)
         self.refused = True
         with suppress(ClientDisconnected):
             self.write_soon(refusal.answer(method))

@@ -7,6 +7,7 @@ from keva.errors import Invalid
 
 # Captured now: a suite may replace the module's own with a frozen one, which is not this clock's business.
 _real = time.time
+_YEAR_10000 = 253_402_300_800.0
 _SHOWN = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -26,10 +27,11 @@ class Clock:
 
     def freeze(self, moment: str | datetime | None = None) -> None:
         """Stops it, now or at `moment`: text as the API shows times, or an aware datetime."""
-        self._frozen = self() if moment is None else _seconds(moment)
+        self._frozen = self() if moment is None else _shown(_seconds(moment))
 
     def advance(self, seconds: float) -> None:
         """Moves it on (or back), stopped or not."""
+        _shown(self() + seconds)
         if self._frozen is None:
             self._ahead += seconds
         else:
@@ -38,6 +40,12 @@ class Clock:
     def unfreeze(self) -> None:
         """The real time again."""
         self._frozen, self._ahead = None, 0.0
+
+
+def _shown(seconds: float) -> float:
+    if not 0 <= seconds < _YEAR_10000:
+        raise Invalid("The desk's clock shows times from 1970 to 9999.")
+    return seconds
 
 
 def _seconds(moment: str | datetime) -> float:

@@ -35,7 +35,7 @@ class Seeds(Sent):
 
 
 class NewKey(Sent):
-    scopes: list[Scope] = Field(default_factory=list, description="Both without this")
+    scopes: Annotated[list[Scope], Field(min_length=1)] = NOT_SENT
     workspace_id: WorkspaceId = NOT_SENT
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from keva import copies, schema
+from keva import copies, disk, schema
 from keva.errors import CannotStart, Unavailable
 from keva.lock import FileLock
 from keva.log import LOG
@@ -60,7 +60,10 @@ class Desk:
         """For single statements, on a connection that stays open and is this thread's own."""
         reader: Read | None = getattr(self._thread, "reader", None)
         if reader is None:
-            connection = _connect_to_read(self.path)
+            try:
+                connection = _connect_to_read(self.path)
+            except sqlite3.DatabaseError as error:
+                raise disk.unavailable(error) from error
             self._readers.append(connection)
             reader = self._thread.reader = Read(connection)
         return reader
@@ -132,8 +135,7 @@ class Desk:
         try:
             if schema.version_of(connection) < schema.VERSION:
                 self._bring_up_to_date(connection)
-            if self._for_tests and not schema.is_for_tests(connection):
-                raise schema.NotOurs("may hold real tickets: only a file first made under --control is taken.")
+            self._check_purpose(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'OFF' if self._for_tests else 'FULL'}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -144,6 +146,13 @@ class Desk:
         except BaseException:
             connection.close()
             raise
+
+    def _check_purpose(self, connection: sqlite3.Connection) -> None:
+        """So that no reset ever meets real tickets."""
+        if self._for_tests and not schema.is_for_tests(connection):
+            raise schema.NotOurs("may hold real tickets: only a file first made under --control is taken.")
+        if schema.is_for_tests(connection) and not self._for_tests:
+            raise schema.NotOurs("is a desk for tests, which may be emptied: serve it with --control.")
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
         """Makes the tables, or migrates them, unless another process was faster."""
@@ -251,7 +260,7 @@ def told_of(path: Path) -> Iterator[None]:
         raise CannotStart(f"{path} cannot be opened: {error.strerror}.") from error
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise CannotStart(f"{path} is not a Keva database: name another file with --db.") from error
+            raise CannotStart(f"{path} is not a Keva database: name another file.") from error
         if not os.access(path.absolute().parent, os.W_OK):
             raise CannotStart(f"{path} cannot be used: its folder cannot be written to.") from error
         raise CannotStart(f"{path} cannot be used: {error}.") from error

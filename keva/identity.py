@@ -126,7 +126,9 @@ def check_fixed_key(key: str) -> str:
 def create_key(
     tx: Write, name: str, scopes: tuple[str, ...] = SCOPES, workspace_id: str | None = None
 ) -> dict[str, Any]:
-    """Makes a key; its text, `key`, is told this once. NotFound when there is no such workspace."""
+    """Makes a key; its text, `key`, is told this once. NotFound for no such workspace, Invalid for no such scope."""
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise Invalid(f"A key has one or both of the scopes {READ} and {WRITE}.")
     workspace = None
     if workspace_id is not None:
         workspace = Caller(None, SCOPES, None).within(tx, workspace_id).workspace

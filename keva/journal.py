@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from werkzeug.datastructures import Headers
+from werkzeug import datastructures
 
 from keva.log import mask
 
@@ -18,6 +18,16 @@ KEPT_BYTES = 64 * 1024 * 1024  # of bodies, over all of them
 
 # Captured now: a suite may replace the module's own with a frozen one.
 _clock: dict[str, Callable[[], float]] = {"now": time.perf_counter}
+
+
+class Headers(datastructures.Headers):
+    """Case-insensitive; a key in them is whole, and masked when they are shown."""
+
+    def __repr__(self) -> str:
+        return mask(super().__repr__())
+
+    def __str__(self) -> str:
+        return mask(super().__str__())
 
 
 @dataclass(repr=False, eq=False)

@@ -8,6 +8,7 @@ from keva import identity, tickets, transfer, workspaces
 from keva.api import Call
 from keva.clock import Clock
 from keva.db import Desk
+from keva.errors import Invalid
 from keva.identity import SCOPES, Caller, Keyring
 from keva.limit import RateLimit
 from keva.lines import TicketLine
@@ -19,6 +20,7 @@ from keva.web import create_app
 THREADS = 32  # a call that is held keeps one
 KEY = "keva_live_for_tests"
 _EVERYTHING = Caller(None, SCOPES, None)
+_OUTBOUND = {"senderEmail": "support@company.com"}
 _DEFAULTS = {"subject": "A ticket", "customerEmail": "customer@example.com", "messages": [{"body": "A message"}]}
 
 
@@ -43,7 +45,7 @@ class Rehearsal:
 
     def seed(self, given: Iterable[dict[str, Any]]) -> list[str]:
         """Makes a ticket of each, which may have any field of an import's line; gives their JSON."""
-        lines = [fit(TicketLine, _DEFAULTS | ticket) for ticket in given]
+        lines = [_line(number, ticket) for number, ticket in enumerate(given)]
         with self.desk.write() as tx:
             intake = transfer.Intake(tx)
             ids = [intake.store(line) for line in lines]
@@ -82,3 +84,19 @@ class Rehearsal:
         self._ids("ws")  # the first workspace has the first
         if self._limit:
             self._limit.forget()
+
+
+def _line(number: int, given: dict[str, Any]) -> TicketLine:
+    ticket = _DEFAULTS | given
+    if isinstance(ticket["messages"], list):
+        ticket["messages"] = [
+            _OUTBOUND | message if _is_outbound(message) else message for message in ticket["messages"]
+        ]
+    try:
+        return fit(TicketLine, ticket)
+    except Invalid as error:
+        raise Invalid(f"tickets.{number}: {error.sentence}", error.details) from None
+
+
+def _is_outbound(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("direction") == "outbound"

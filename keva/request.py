@@ -146,6 +146,8 @@ class Request(HTTPRequestParser):
             if len(self.headers.get("CONTENT_LENGTH", "")) > 1000:
                 raise Refusal(413, BODY_TOO_LARGE) from None
             raise
+        if "close" in [option.strip(" \t").lower() for option in self.headers.get("CONNECTION", "").split(",")]:
+            self.headers["CONNECTION"] = "close"  # waitress looks for this word alone
         self._check_framing(codings)
         if self.chunked:
             self.body_rcv = Chunks(self.body_rcv.getbuf())

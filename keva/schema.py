@@ -42,7 +42,7 @@ def version_of(connection: sqlite3.Connection) -> int:
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application not in (APPLICATION_ID, FOR_TESTS_ID):
-        raise NotOurs("belongs to another program: name another file with --db.")
+        raise NotOurs("belongs to another program: name another file.")
     if version > VERSION:
         raise NotOurs(
             f"was made by a newer version of Keva (schema {version}, this one knows {VERSION}): use that version."

@@ -48,7 +48,7 @@ def read_json(data: bytes, what: str = "The body") -> Any:
         raise Invalid(f"{what} is not UTF-8 at byte {error.start}: encode the JSON as UTF-8.") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Invalid(f"{what} is not JSON: {error.msg.lower()} at {where}.") from error
+        raise Invalid(f"{what} is not JSON: {error.msg.lower().removesuffix(' at')} at {where}.") from error
     except RecursionError as error:
         raise Invalid(f"{what} is nested too deep: send a flat JSON object.") from error
     except ValueError as error:  # of int(), past 4,300 digits

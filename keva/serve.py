@@ -43,7 +43,9 @@ def serve_for_tests(db: Path | None, host: str, port: int, api_key: str | None, 
     with tempfile.TemporaryDirectory(prefix="keva-") as folder:
         rehearsal = Rehearsal(db or Path(folder, "keva.db"), api_key, rate_limit, verbose, control.calls)
         with _served(rehearsal.desk):
-            server = Server(rehearsal.stage, host=host, port=port, threads=THREADS)
+            server = Server(
+                rehearsal.stage, host=host, port=port, threads=THREADS, on_refusal=rehearsal.stage.note_refusal
+            )
 
             def stop() -> None:
                 rehearsal.stage.close()

@@ -49,9 +49,20 @@ _SETTINGS: dict[str, Any] = {
 
 
 class Server:
-    """Listens on `host` and `port` (0: a free one) from the start; CannotStart where it may not."""
+    """Listens on `host` and `port` (0: a free one) from the start; CannotStart where it may not.
 
-    def __init__(self, app: Callable[..., Any], *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> None:
+    `on_refusal` is told method, path, status and sentence of what the application never sees.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        threads: int = 8,
+        on_refusal: Callable[[str, str, int, str], None] = lambda *_: None,
+    ) -> None:
         _allow_connections()
         self._map: dict[int, Any] = {}
         self._stopping = False
@@ -64,6 +75,7 @@ class Server:
         except OSError as error:
             wasyncore.close_all(self._map)
             raise CannotStart(_why_not(error, host, port)) from error
+        self._listener.on_refusal = on_refusal
         self._workers.set_thread_count(threads)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._listener.effective_port}"
@@ -125,6 +137,7 @@ class _Listener(TcpWSGIServer):
     """The socket that accepts, and what its connections share."""
 
     channel_class = Channel
+    on_refusal: Callable[[str, str, int, str], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.bodies = Bodies()

@@ -15,7 +15,7 @@ from waitress.channel import ClientDisconnected
 from keva import errors
 from keva.clock import Clock
 from keva.faults import DROPS, Calls, Delay, Drop, Failing, Fault, Faults, failing
-from keva.journal import Journal, Request
+from keva.journal import Headers, Journal, Request
 
 UNSEEN = "/__keva__/"  # what is under it is never journaled, faulted or held
 _RESET_SECONDS = 2.0
@@ -77,6 +77,13 @@ class Stage:
         with self._changed:
             self._generation += 1
             self._changed.notify_all()
+
+    def note_refusal(self, method: str, path: str, status: int, sentence: str) -> None:
+        """A call that was refused before it came here, by its size or its form: what is known of it."""
+        if not path.startswith(UNSEEN):
+            request = Request(method, path, {}, Headers(), b"")
+            self.journal.begin(request)
+            self.journal.end(request, status, sentence)
 
     # What a call goes through
 

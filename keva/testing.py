@@ -40,7 +40,9 @@ class Keva:
             self._rehearsal = Rehearsal(Path(folder, "keva.db"), self._api_key, self._rate_limit)
             undo.callback(self._rehearsal.desk.close)
             self._stage = self._rehearsal.stage
-            self._server = Server(self._stage, host=self._host, port=self._port, threads=THREADS)
+            self._server = Server(
+                self._stage, host=self._host, port=self._port, threads=THREADS, on_refusal=self._stage.note_refusal
+            )
             self._thread = threading.Thread(target=self._server.run, name="keva", daemon=True)
             self._thread.start()
             self._undo = undo.pop_all()

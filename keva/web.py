@@ -104,6 +104,8 @@ class _Gate:
         caller.needs(scope)
         # An empty or repeated parameter is refused with the other parameters.
         picked = {value for name, value in asked if name == "workspace_id" and value}
+        if environ.get("HTTP_X_WORKSPACE_ID") == "":
+            raise errors.Invalid("X-Workspace-Id is empty: leave it out or give a workspace.")
         if "HTTP_X_WORKSPACE_ID" in environ:
             picked.add(environ["HTTP_X_WORKSPACE_ID"])
         if len(picked) > 1:

@@ -203,6 +203,11 @@ class TestKeysAndWorkspaces:
         one_sentence(keva("keys", "revoke", "key_nope"), "There is no key key_nope")
         one_sentence(keva("keys", "create", "--workspace", "ws_nope"), "no such workspace")
 
+    @pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 256])
+    def test_a_name_is_one_line(self, keva, name):
+        assert keva("workspaces", "create", "--name", name).returncode == 2
+        assert keva("keys", "create", "--name", name).returncode == 2
+
 
 def test_help_and_version_are_shown(keva):
     assert shlex.split(keva("--version").stdout)[0] == "keva"

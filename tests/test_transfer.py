@@ -190,6 +190,20 @@ def test_what_was_imported_is_counted_and_so_is_what_comes_after(desk):
     connection.close()
 
 
+@pytest.mark.parametrize("name", ["keva.db", "other.db", "notes.txt"])
+def test_an_export_replaces_an_older_one_and_nothing_else(keva, tmp_path, name):
+    keva("seed", "2")
+    keva("seed", "2", "--db", "other.db")
+    (tmp_path / "notes.txt").write_text("Dear diary")
+    before = (tmp_path / name).read_bytes()
+
+    done = keva("export", name)
+
+    assert (done.returncode, "is no export of tickets" in done.stderr) == (1, True)
+    assert (tmp_path / name).read_bytes() == before
+    assert keva("export", "out.jsonl").returncode == keva("export", "out.jsonl").returncode == 0
+
+
 def test_an_id_that_stands_twice_in_the_file_stops_it_all(keva):
     done = keva("import", "-", lines=[LINE | {"id": "tkt_1"}, LINE | {"id": "tkt_1"}])
     assert "Line 2: id tkt_1 is there already" in done.stderr

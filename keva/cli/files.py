@@ -69,6 +69,7 @@ def export_file(db: Path, file: Path) -> None:
         if file == Path("-"):
             transfer.export_lines(desk, sys.stdout.buffer, progress.show)
             return
+        _refuse_what_is_no_export(file)
         with told_of(file), copies.in_place_of(file) as partial, partial.open("wb") as lines:
             number = transfer.export_lines(desk, lines, progress.show)
     click.echo(f"Exported {number} tickets to {file}.")
@@ -85,6 +86,17 @@ def seed(db: Path, count: int) -> None:
             intake.store(line)
             progress.show(number, count)
     click.echo(f"Made {count} tickets in {db}.")
+
+
+def _refuse_what_is_no_export(file: Path) -> None:
+    """An export replaces an older one, and never a database or anything else."""
+    if not file.exists():
+        return
+    if file.is_file():
+        with file.open("rb") as there:
+            if there.read(1) in (b"", b"{"):
+                return
+    raise CannotStart(f"{file} is no export of tickets, and is left as it is: name another file.")
 
 
 COMMANDS = (backup, restore, check, import_file, export_file, seed)

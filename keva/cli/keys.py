@@ -9,6 +9,12 @@ from keva.cli.common import open_desk, show_table, takes
 from keva.settings import DB
 
 
+def _one_line(_: click.Context, __: click.Parameter, name: str) -> str:
+    if not name.strip() or not name.isprintable() or len(name) > 255:
+        raise click.BadParameter("a name is one line of 1 to 255 characters.")
+    return name
+
+
 @click.group()
 def keys() -> None:
     """API keys."""
@@ -16,7 +22,7 @@ def keys() -> None:
 
 @keys.command("create")
 @takes(DB)
-@click.option("--name", default="unnamed", show_default=True, help="What the key is for.")
+@click.option("--name", default="unnamed", show_default=True, callback=_one_line, help="What the key is for.")
 @click.option("--workspace", metavar="ID", help="The one workspace it reaches; all without this.")
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice(identity.SCOPES), help="May be repeated; both without this."
@@ -54,7 +60,7 @@ def workspace_group() -> None:
 
 @workspace_group.command("create")
 @takes(DB)
-@click.option("--name", required=True, help="What the workspace is for.")
+@click.option("--name", required=True, callback=_one_line, help="What the workspace is for.")
 def create_workspace(db: Path, name: str) -> None:
     """Make a workspace."""
     with open_desk(db, create=True) as desk, desk.write() as tx:

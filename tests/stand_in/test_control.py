@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from keva.rehearsal import Rehearsal
 from tests.stand_in.conftest import NEW, TICKETS
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +168,12 @@ def test_only_a_file_first_made_under_control_is_taken(start, tmp_path):
     assert "may hold real tickets" in start("--control", "--db", real)
     assert Path(real).read_bytes() == before
     assert start("--control", "--db", practice).startswith("http://")
+
+
+def test_a_file_made_under_control_takes_no_real_tickets(start, tmp_path):
+    practice = str(tmp_path / "practice.db")
+    Rehearsal(Path(practice)).desk.close()
+    assert "is a desk for tests" in start("--db", practice)
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="node is not on this machine")

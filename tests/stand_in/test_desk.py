@@ -185,3 +185,25 @@ def test_nothing_is_left_of_a_stopped_desk():
             folder = desk._rehearsal.desk.path.parent
     assert not folder.exists()
     assert set(threading.enumerate()) - before == set()
+
+
+def test_the_clock_shows_no_time_that_the_api_could_not(desk):
+    desk.freeze("9999-12-31T23:59:50Z")
+    with pytest.raises(ValueError, match="1970 to 9999"):
+        desk.advance(60)
+    with pytest.raises(ValueError, match="1970 to 9999"):
+        desk.freeze("0001-01-01T00:00:00Z")
+    assert desk.now == "9999-12-31T23:59:50Z"
+
+
+@pytest.mark.parametrize("scopes", [[], ["x"], "tickets:read"])
+def test_a_scope_there_is_not_is_refused(desk, scopes):
+    with pytest.raises(ValueError, match="tickets:read and tickets:write"):
+        desk.create_key(scopes=scopes)
+
+
+def test_a_seeded_answer_needs_no_sender_and_a_wrong_ticket_is_numbered(desk):
+    ticket = desk.seed(messages=[{"body": "a"}, {"body": "b", "direction": "outbound"}])
+    assert desk.messages(ticket["id"])[1]["senderEmail"] == "support@company.com"
+    with pytest.raises(ValueError, match=r"^tickets\.1: status"):
+        desk.seed([{}, {"status": "new"}])

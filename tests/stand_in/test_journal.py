@@ -94,3 +94,17 @@ def test_an_undisturbed_call_is_answered_as_without_a_stage(desk, client):
     get = client.get(TICKETS)
     assert head.headers["content-length"] == get.headers["content-length"]
     assert (head.content, get.json()["data"]) == (b"", [])
+
+
+def test_a_call_that_is_too_large_is_in_it_too(desk, client):
+    client.post(TICKETS, content=b"x" * 5 * 1024 * 1024)
+    [request] = desk.requests()
+    assert (request.method, request.path, request.status) == ("POST", TICKETS, 413)
+    assert "4 MiB" in request.error
+
+
+def test_headers_show_no_key(desk, client):
+    client.get(TICKETS, headers={"Authorization": "Bearer keva_live_0123456789abcdef0123"})
+    headers = desk.requests()[0].headers
+    assert headers["Authorization"].endswith("0123456789abcdef0123")
+    assert "0123456789" not in repr(headers) + str(headers)
