@@ -28,8 +28,11 @@ def restore(path: Path, source: Path) -> Path | None:
             raise CannotStart(f"{source} is damaged, and was not restored: {problems[0]}.")
         staged = db.free_name(path, "restored")
         copies.copy(connection, staged)
-        kept = _keep(path) if path.exists() else None
-        staged.replace(path)
+        try:
+            kept = _keep(path) if path.exists() else None
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)
         copies.sync(path.parent)
         return kept
 

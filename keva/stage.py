@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -19,6 +19,7 @@ from keva.journal import Headers, Journal, Request
 
 UNSEEN = "/__keva__/"  # what is under it is never journaled, faulted or held
 _RESET_SECONDS = 2.0
+_SEND_SECONDS = 5.0
 _LET_GO = "The desk was reset while this call was held; nothing was stored."
 _START_OF_AN_ANSWER = b'{"data":'
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -116,7 +117,8 @@ class Stage:
                     return _answer(503, _LET_GO)
                 return answer or self._ask(environ)
             case Drop(how):
-                _cut(environ, how, answer)
+                with suppress(OSError):  # the client has gone by itself
+                    _cut(environ, how, answer)
         raise ClientDisconnected
 
     def _arm(
@@ -177,7 +179,7 @@ def _cut(environ: dict[str, Any], how: str, answer: Answer | None) -> None:
     elif how == "partial":
         status, _, content = answer or ("200 OK", [], _START_OF_AN_ANSWER * 2)
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-        connection.setblocking(True)
+        connection.settimeout(_SEND_SECONDS)
         connection.sendall(head.encode() + content[: len(content) // 2])
 
 

@@ -17,6 +17,8 @@ from keva.tx import Read
 CHECKPOINT_PAGES = 1000  # of 4 KiB: the WAL stays near 4 MiB under constant load
 PATIENCE = 1.0  # seconds for another process's transaction: a key is made in milliseconds, an import takes longer
 SLOW_COMMIT = 0.002  # seconds
+LONGEST_WAIT = 0.01
+_TAKEN = "Another Keva command is writing to the database: try again."
 _BROKEN = "The disk failed while writing: nothing is stored until Keva is started again; reads go on."
 
 
@@ -58,6 +60,7 @@ class Writer:
                 raise Unavailable(batch.error.sentence, batch.error.retry_after) from batch.error.__cause__
         except Unavailable as error:
             self.trouble = error.sentence
+            self._note_failed_sync(error.__cause__)
             raise
         self.trouble = None
 
@@ -66,7 +69,8 @@ class Writer:
         with self._turn:
             if self._connection.in_transaction:
                 self._settle(self._batch)
-            self._lock.acquire(PATIENCE)
+            if not self._lock.acquire(PATIENCE):
+                raise Unavailable(_TAKEN, retry_after=1)
             try:
                 other.backup(self._connection)
             finally:
@@ -75,8 +79,12 @@ class Writer:
     def close(self) -> None:
         """Waits for the turn; the last connection to be closed folds the WAL into the file."""
         with self._turn:
-            self._connection.close()
+            if self._wal.closed:
+                return
+            if self._connection.in_transaction:
+                self._settle(self._batch)
             self._wal.close()
+            self._connection.close()
 
     @contextmanager
     def _in_turn(self) -> Iterator[_Batch]:
@@ -97,7 +105,7 @@ class Writer:
             raise Unavailable(_BROKEN)
         if not self._lock.acquire(self._patience):
             self._patience = 0.0  # the next one need not wait as long in vain
-            raise Unavailable("Another Keva command is writing to the database: try again.", retry_after=1)
+            raise Unavailable(_TAKEN, retry_after=1)
         self._patience = PATIENCE
         try:
             self._run("BEGIN IMMEDIATE")
@@ -115,16 +123,25 @@ class Writer:
             self._run("RELEASE one")
         except BaseException as error:
             if self._connection.in_transaction:
-                self._run("ROLLBACK TO one")
-                self._run("RELEASE one")
-            else:  # SQLite has undone what the others wrote too
+                self._undo()
+            if not self._connection.in_transaction:  # SQLite has undone what the others wrote too
                 batch.error = error if isinstance(error, Unavailable) else Unavailable(disk.OTHERWISE, 1)
             raise
+
+    def _undo(self) -> None:
+        """Undoes one write alone or, when even that fails, the whole batch."""
+        try:
+            self._run("ROLLBACK TO one")
+            self._run("RELEASE one")
+        except Unavailable as error:
+            LOG.error("A write could not be undone alone: %s", error.sentence)
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
 
     def _wait_for_company(self) -> None:
         """On a slow disk those who shared the last commit are back in a moment, and would wait for all of this one."""
         if self._shared and self._commit_seconds > SLOW_COMMIT and not self._waiting:
-            time.sleep(self._commit_seconds / 4)
+            time.sleep(min(self._commit_seconds / 4, LONGEST_WAIT))
 
     def _settle(self, batch: _Batch) -> None:
         """Commits for all who share the batch, then lets other processes in."""
@@ -174,7 +191,7 @@ class Writer:
         return self._wal.read(count)
 
     def _note_failed_sync(self, error: BaseException | None) -> None:
-        if disk.sync_failed(error):
+        if disk.sync_failed(error) and not self.broken:
             self.broken = True
             LOG.error(_BROKEN)
 

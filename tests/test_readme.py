@@ -178,5 +178,5 @@ def test_the_proxys_settings_are_valid(tmp_path):
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not on this machine")
 def test_the_unit_is_valid(tmp_path):
     [code] = blocks("ini")
-    (tmp_path / "keva.service").write_text(code.replace("/opt/keva/.venv/bin/keva", sys.executable))
+    (tmp_path / "keva.service").write_text(code.replace("/opt/keva/.venv/bin/python", sys.executable))
     run(tmp_path, "systemd-analyze", "verify", "--man=no", tmp_path / "keva.service")

@@ -69,6 +69,7 @@ def export_file(db: Path, file: Path) -> None:
         if file == Path("-"):
             transfer.export_lines(desk, sys.stdout.buffer, progress.show)
             return
+        file = file.resolve()
         _refuse_what_is_no_export(file)
         with told_of(file), copies.in_place_of(file) as partial, partial.open("wb") as lines:
             number = transfer.export_lines(desk, lines, progress.show)

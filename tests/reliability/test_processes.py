@@ -265,7 +265,8 @@ def test_many_requests_leave_no_more_files_threads_or_memory_in_use(
     before = held_by(server.pid)
     _mixed_requests(server, requests)
     after = held_by(server.pid)
-    assert after.files <= before.files + 2
+    # A thread that had read nothing until now opens its connection, of three files.
+    assert after.files <= before.files + 3 * before.threads
     assert after.threads <= before.threads
     assert after.kilobytes < before.kilobytes + 8192
     figures["mixed requests, before and after which the server was measured"] += requests
