@@ -29,7 +29,7 @@ def restore(path: Path, source: Path) -> Path | None:
         staged = db.free_name(path, "restored")
         copies.copy(connection, staged)
         try:
-            kept = _keep(path) if path.exists() else None
+            kept = _keep(path)
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
@@ -52,18 +52,26 @@ def _is_backup(target: Path) -> bool:
         return file.read(100)[68:72] == schema.APPLICATION_ID.to_bytes(4, "big")  # sqlite.org/fileformat2.html
 
 
-def _keep(path: Path) -> Path:
-    """A second name for the file, and its WAL's first one: at no moment is there no database at `path`."""
+def _keep(path: Path) -> Path | None:
+    """A second name for the file, and its WAL's first one: at no moment is there no database at `path`.
+
+    None where there was nothing. A WAL alone is put aside too: SQLite would play it over what comes in its place.
+    """
     kept = db.free_name(path, "replaced")
     wal = db.beside(path, "-wal")
-    # The last to close it folds its WAL; a damaged one, which is what restoring is for, is kept with its WAL.
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-    try:
-        os.link(path, kept)
-    except OSError:  # a file system without links
-        shutil.copy2(path, kept)
+    if path.exists():
+        _fold(path)
+        try:
+            os.link(path, kept)
+        except OSError:  # a file system without links
+            shutil.copy2(path, kept)
     if wal.exists():
         wal.replace(db.beside(kept, "-wal"))
     db.beside(path, "-shm").unlink(missing_ok=True)
-    return kept
+    return kept if kept.exists() else None
+
+
+def _fold(path: Path) -> None:
+    """The last to close a database folds its WAL; a damaged one, which is what restoring is for, stays as it is."""
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()

@@ -53,6 +53,7 @@ class Desk:
         self._checked = -_HEALTH_SECONDS  # when health was last asked for by a write
         with told_of(path):
             _refuse_foreign(self.path, create)
+            self._file = os.stat(self.path)
             self._lock = FileLock(beside(self.path, LOCK))
             self._writer = self._open()
 
@@ -101,6 +102,15 @@ class Desk:
         self._serving = FileLock(beside(self.path, SERVING))
         if not self._serving.acquire():
             raise CannotStart(f"{self.path} is being served already: stop that server, or name another file with --db.")
+        if not self._is_in_place():
+            raise CannotStart(f"{self.path} was replaced just now: try again.")
+
+    def _is_in_place(self) -> bool:
+        """False once the file that is open is no longer the one at its path, as after a restore."""
+        try:
+            return os.path.samestat(os.stat(self.path), self._file)
+        except OSError:
+            return False
 
     def disclaim(self) -> None:
         if self._serving:
@@ -133,16 +143,19 @@ class Desk:
     def _open(self) -> Writer:
         connection = _connect(self.path)
         try:
-            if schema.version_of(connection) < schema.VERSION:
+            version = schema.version_of(connection)
+            if version:
+                self._check_purpose(connection)
+            if version < schema.VERSION:
                 self._bring_up_to_date(connection)
-            self._check_purpose(connection)
+            self._check_purpose(connection)  # another process may have made it meanwhile
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'OFF' if self._for_tests else 'FULL'}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute("PRAGMA journal_size_limit = 16777216")  # what a long backup made it grow to, cut again
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # makes the WAL, if there is none
-            return Writer(connection, self._lock, beside(self.path, "-wal"))
+            return Writer(connection, self._lock, beside(self.path, "-wal"), self._is_in_place)
         except BaseException:
             connection.close()
             raise
@@ -152,7 +165,7 @@ class Desk:
         if self._for_tests and not schema.is_for_tests(connection):
             raise schema.NotOurs("may hold real tickets: only a file first made under --control is taken.")
         if schema.is_for_tests(connection) and not self._for_tests:
-            raise schema.NotOurs("is a desk for tests, which may be emptied: serve it with --control.")
+            raise schema.NotOurs("is a desk for tests, which may be emptied: only serve --control takes it.")
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
         """Makes the tables, or migrates them, unless another process was faster."""

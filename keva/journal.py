@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,8 +17,8 @@ from keva.log import mask
 KEPT = 10_000  # calls
 KEPT_BYTES = 64 * 1024 * 1024  # of bodies, over all of them
 
-# Captured now: a suite may replace the module's own with a frozen one.
-_clock: dict[str, Callable[[], float]] = {"now": time.perf_counter}
+# A partial, because a suite that uses freezegun replaces the function itself in every module that holds it.
+_now = partial(time.perf_counter)
 
 
 class Headers(datastructures.Headers):
@@ -42,8 +43,8 @@ class Request:
     status: int | None = None
     error: str | None = None
     duration: float | None = None
-    ended: bool = field(default=False)
-    _began: float = field(default_factory=lambda: _clock["now"]())
+    ended: bool = False
+    _began: float = field(default_factory=_now)
 
     @classmethod
     def of(cls, environ: dict[str, Any], body: bytes) -> "Request":
@@ -80,7 +81,7 @@ class Journal:
     def end(self, request: Request, status: int | None, error: str | None) -> None:
         with self._changed:
             request.status, request.error = status, error
-            request.duration = _clock["now"]() - request._began
+            request.duration = _now() - request._began
             request.ended = True
             self._changed.notify_all()
 

@@ -152,7 +152,7 @@ def list_messages(tx: Read, caller: Caller, ticket_id: str) -> str:
         """,
         _reach(caller, ticket_id),
     )
-    return str(_found(row)[0])
+    return _found(row)[0] or ""
 
 
 def add_message(tx: Write, caller: Caller, ticket_id: str, new: NewMessage) -> str:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,8 @@ PATIENCE = 1.0  # seconds for another process's transaction: a key is made in mi
 SLOW_COMMIT = 0.002  # seconds
 LONGEST_WAIT = 0.01
 _TAKEN = "Another Keva command is writing to the database: try again."
+_REPLACED = "The database file was moved or replaced: nothing is stored until Keva is started again."
+_CLOSED = "The desk is closed: nothing was stored."
 _BROKEN = "The disk failed while writing: nothing is stored until Keva is started again; reads go on."
 
 
@@ -34,10 +36,10 @@ class _Batch:
 class Writer:
     """Keeps `connection` and the file that `lock` guards; the paragraph at the top of db.py says how."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: FileLock, wal: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: FileLock, wal: Path, in_place: Callable[[], bool]) -> None:
         self.trouble: str | None = None  # why the last write was not stored
         self.broken = False  # a sync failed: nothing is written any more
-        self._connection, self._lock = connection, lock
+        self._connection, self._lock, self._in_place = connection, lock, in_place
         self._wal = wal.open("rb", buffering=0)
         self._turn = threading.Lock()
         self._waiting: deque[None] = deque()  # an entry for each thread that waits for its turn: += is not atomic
@@ -91,6 +93,8 @@ class Writer:
         self._waiting.append(None)
         with self._turn:
             self._waiting.pop()
+            if self._wal.closed:
+                raise Unavailable(_CLOSED)
             batch = self._batch if self._connection.in_transaction else self._begin()
             batch.writes += 1
             try:
@@ -108,6 +112,8 @@ class Writer:
             raise Unavailable(_TAKEN, retry_after=1)
         self._patience = PATIENCE
         try:
+            if not self._in_place():
+                raise Unavailable(_REPLACED)
             self._run("BEGIN IMMEDIATE")
         except BaseException:
             self._lock.release()

@@ -209,6 +209,15 @@ class TestKeysAndWorkspaces:
         assert keva("keys", "create", "--name", name).returncode == 2
 
 
+def test_a_full_standard_output_is_told_in_one_sentence(keva, tmp_path):
+    keva("seed", "1")
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, APP, "keys", "list"]
+        done = subprocess.run(command, cwd=tmp_path, env=environ(), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert "No space left" in done.stderr
+    assert "bug" not in done.stderr
+
+
 def test_help_and_version_are_shown(keva):
     assert shlex.split(keva("--version").stdout)[0] == "keva"
     listed = keva("--help").stdout

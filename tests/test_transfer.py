@@ -190,7 +190,7 @@ def test_what_was_imported_is_counted_and_so_is_what_comes_after(desk):
     connection.close()
 
 
-@pytest.mark.parametrize("name", ["keva.db", "other.db", "notes.txt"])
+@pytest.mark.parametrize("name", ["keva.db", "other.db", "notes.txt", "keva.db-lock"])
 def test_an_export_replaces_an_older_one_and_nothing_else(keva, tmp_path, name):
     keva("seed", "2")
     keva("seed", "2", "--db", "other.db")

@@ -63,5 +63,7 @@ def run() -> None:
     """The command `keva`; a bug is told in one sentence too."""
     try:
         main(prog_name="keva")
+    except OSError as error:  # such as a full disk under standard output
+        sys.exit(f"Error: {error.strerror or error}.")
     except Exception as error:
         sys.exit(f"Error: Keva failed, which is a bug: {type(error).__name__}: {log.mask(str(error))}")

@@ -11,7 +11,7 @@ from keva import backup as backups
 from keva import copies, transfer
 from keva import seed as seeds
 from keva.cli.common import Progress, open_desk, takes
-from keva.db import told_of
+from keva.db import LOCK, SERVING, told_of
 from keva.errors import CannotStart
 from keva.settings import DB
 
@@ -69,9 +69,9 @@ def export_file(db: Path, file: Path) -> None:
         if file == Path("-"):
             transfer.export_lines(desk, sys.stdout.buffer, progress.show)
             return
-        file = file.resolve()
-        _refuse_what_is_no_export(file)
-        with told_of(file), copies.in_place_of(file) as partial, partial.open("wb") as lines:
+        with told_of(file):
+            _refuse_what_is_no_export(file)
+        with told_of(file), copies.in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
             number = transfer.export_lines(desk, lines, progress.show)
     click.echo(f"Exported {number} tickets to {file}.")
 
@@ -90,10 +90,10 @@ def seed(db: Path, count: int) -> None:
 
 
 def _refuse_what_is_no_export(file: Path) -> None:
-    """An export replaces an older one, and never a database or anything else."""
+    """An export replaces an older one or fills an empty file, and never a database, what goes with one, or more."""
     if not file.exists():
         return
-    if file.is_file():
+    if file.is_file() and not file.name.endswith((LOCK, SERVING, "-wal")):
         with file.open("rb") as there:
             if there.read(1) in (b"", b"{"):
                 return

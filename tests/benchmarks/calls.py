@@ -11,7 +11,7 @@ WANTED = {"get": 0.85, "list of 20": 0.65, "messages": 0.80, "create": 0.45, "ch
 def main(rounds: int = 5, seconds: int = 2, tickets: int = 1000) -> None:
     print(f"Each call beside the ceiling, {tickets:,} tickets, {load.CONNECTIONS} connections, {rounds} x {seconds} s")
     print(f"{'call':14}{'requests/s':>12}{'ceiling':>10}{'share':>8}{'wanted':>8}{'p99 ms':>9}{'noise':>8}")
-    with tempfile.TemporaryDirectory(dir=load.ROOT) as folder:
+    with tempfile.TemporaryDirectory(prefix="tmp-keva-", dir=load.ROOT) as folder:
         db = Path(folder, "keva.db")
         load.seed(db, tickets)
         with load.running(load.ceiling()) as ceiling, load.running(load.keva(db)) as ours:

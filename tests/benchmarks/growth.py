@@ -37,7 +37,7 @@ def lines(tickets: int) -> Iterator[str]:
 
 
 def main(rounds: int = 3, seconds: int = 2) -> None:
-    with tempfile.TemporaryDirectory(dir=load.ROOT) as folder:
+    with tempfile.TemporaryDirectory(prefix="tmp-keva-", dir=load.ROOT) as folder:
         small, large = Path(folder, "small.db"), Path(folder, "large.db")
         _import(small, SMALL)
         rate, peak = _import(large, LARGE)

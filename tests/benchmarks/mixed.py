@@ -22,7 +22,7 @@ _SYNC_MS = 5
 
 
 def main(seconds: int = 5) -> None:
-    with tempfile.TemporaryDirectory(dir=load.ROOT) as folder:
+    with tempfile.TemporaryDirectory(prefix="tmp-keva-", dir=load.ROOT) as folder:
         db = Path(folder, "keva.db")
         load.seed(db, 1000)
         with load.running(load.keva(db)) as origin:

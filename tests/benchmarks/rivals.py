@@ -26,7 +26,7 @@ _NPM = {
 
 def main(rounds: int = 3, seconds: int = 2) -> None:
     print(f"{'(requests/s, p99 ms)':20}{'get':>16}{'list of 20':>16}{'create':>16}")
-    with tempfile.TemporaryDirectory(dir=load.ROOT) as name:
+    with tempfile.TemporaryDirectory(prefix="tmp-keva-", dir=load.ROOT) as name:
         folder = Path(name)
         load.seed(folder / "keva.db", _TICKETS)
         with load.running(load.keva(folder / "keva.db")) as origin:

@@ -14,6 +14,7 @@ import pytest
 from keva import backup as backups
 from keva import identity, seed, transfer
 from keva.db import Desk, alone, beside
+from keva.errors import CannotStart, Unavailable
 from keva.lines import TicketLine
 
 from .served import Load, Promised, Server, count, keva, process, refused
@@ -218,6 +219,31 @@ def test_a_first_backup_killed_at_any_step_is_not_there_or_whole(db: Path, targe
 
 
 @needs_fork
+def test_a_wal_without_its_database_is_not_played_over_what_is_restored(db: Path, target: Path) -> None:
+    _seeded(db, 20)
+    _backed_up(db, target)
+    _leave_a_wal(db)
+    db.unlink()
+
+    backups.restore(db, target)
+
+    assert count(db, "tickets") == 20
+    assert backups.check(db) == []
+
+
+def test_what_was_open_before_a_restore_neither_writes_nor_serves_after_it(db: Path, target: Path) -> None:
+    _seeded(db, 20)
+    _backed_up(db, target)
+    with _desk(db) as desk:
+        backups.restore(db, target)
+        with pytest.raises(Unavailable, match="moved or replaced"), desk.write() as tx:
+            transfer.Intake(tx).store(_new(next(iter(seed.lines(1)))))
+        with pytest.raises(CannotStart, match="replaced"):
+            desk.claim()
+    assert count(db, "tickets") == 20
+
+
+@needs_fork
 def test_a_restore_killed_at_any_step_leaves_a_desk_that_can_be_used(
     db: Path, target: Path, figures: Counter[str]
 ) -> None:
@@ -376,6 +402,21 @@ def test_a_damaged_desk_is_restored_from_a_backup(
     figures["damaged desks restored"] += 1
 
 
+@needs_fork
+def test_a_damaged_desk_is_kept_with_what_is_in_its_wal(db: Path, target: Path) -> None:
+    _seeded(db, 3)
+    _backed_up(db, target)
+    _leave_a_wal(db)
+    with closing(sqlite3.connect(f"{db.as_uri()}?mode=ro", uri=True)) as connection:
+        [(ticket,)] = connection.execute("SELECT id FROM tickets WHERE seq = 4").fetchall()
+    with db.open("r+b") as file:
+        file.write(b"not a database")
+    kept = Path(keva("restore", target, "--db", db).stdout.strip().rpartition("is kept: ")[2])
+    assert kept.read_bytes().startswith(b"not a database")
+    assert any(ticket.encode() in path.read_bytes() for path in kept.parent.glob(f"{kept.name}*"))
+    assert count(db, "tickets") == 3
+
+
 # Checking
 
 
@@ -385,6 +426,16 @@ def _damage(db: Path) -> None:
         for page in range(8, db.stat().st_size // 4096):
             file.seek(page * 4096 + 40)
             file.write(b"\xff" * 200)
+
+
+def _damage_an_index(db: Path) -> None:
+    """Leaves each page readable, and the tables as they are: only who compares the index with its table finds it."""
+    with closing(sqlite3.connect(db)) as connection:
+        [(ticket,)] = connection.execute("SELECT id FROM tickets WHERE seq = 5").fetchall()
+    content = db.read_bytes()
+    at = content.rindex(ticket.encode())
+    assert content.count(ticket.encode()) == 2
+    db.write_bytes(content[:at] + ticket[:-1].encode() + b"~" + content[at + len(ticket) :])
 
 
 def _change(db: Path, sql: str) -> None:
@@ -405,6 +456,23 @@ def test_check_finds_a_damaged_page(db: Path) -> None:
     done = keva("check", "--db", db)
     assert done.returncode == 1
     assert "is damaged: restore a backup" in done.stderr
+
+
+def test_what_only_a_comparison_with_the_index_finds_is_found_and_not_backed_up_or_restored(
+    db: Path, target: Path
+) -> None:
+    _seeded(db)
+    _backed_up(db, target)
+    sound, before = target.read_bytes(), db.read_bytes()
+    _damage_an_index(target)
+    assert keva("check", "--db", target).returncode == 1
+    refused(keva("restore", target, "--db", db))
+    assert db.read_bytes() == before
+    target.write_bytes(sound)
+    _damage_an_index(db)
+    assert keva("check", "--db", db).returncode == 1
+    refused(keva("backup", target, "--db", db))
+    assert _files(target.parent) == {target.name: sound}
 
 
 @pytest.mark.parametrize(
