@@ -123,14 +123,15 @@ def _no_number(text: str) -> Any:
 
 
 def _field(detail: ErrorDetails) -> str:
-    return ".".join(str(part)[:_SHOWN_OF_A_NAME] or '""' for part in detail["loc"])
+    return ".".join(str(part)[:_SHOWN_OF_A_NAME] for part in detail["loc"])
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         noun = "parameter" if issubclass(model, Query) else "field"
-        return f"is not a {noun} of this call, which takes {_names(model)}"
+        what = "is" if detail["loc"][-1] else "an empty name is"
+        return f"{what} not a {noun} of this call, which takes {_names(model)}"
     if value is None:
         return "must not be null: leave it out instead"
     if kind == "string_pattern_mismatch":

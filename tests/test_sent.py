@@ -42,7 +42,7 @@ def test_a_long_name_is_cut_in_what_is_told():
         (b'{"\\ud800": 1}', "half a surrogate pair"),
         (b"[" * 100_000, "nested too deep"),
         (b'{"a": ' + b"9" * 5000 + b"}", "too many digits"),
-        (b'{"": 1}', '"" is not a field'),
+        (b'{"": 1}', "an empty name is not a field"),
     ],
 )
 def test_each_way_of_not_being_what_is_wanted_is_told_in_its_own_words(sent, told):

@@ -1,6 +1,8 @@
 """What a test finds in `keva.testing.Keva`: a desk that it can seed, look into and make as new."""
 
 import io
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from keva.testing import Keva
+from tests.conftest import ROOT
 from tests.stand_in.conftest import NEW, TICKETS
 
 
@@ -207,3 +210,10 @@ def test_a_seeded_answer_needs_no_sender_and_a_wrong_ticket_is_numbered(desk):
     assert desk.messages(ticket["id"])[1]["senderEmail"] == "support@company.com"
     with pytest.raises(ValueError, match=r"^tickets\.1: status"):
         desk.seed([{}, {"status": "new"}])
+
+
+def test_the_contract_holds_for_it(desk):
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/contract"]
+    environ = os.environ | desk.environ
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert re.search(r"^\d{3,} passed, \d+ skipped", done.stdout, re.MULTILINE), done.stdout[-2000:]
