@@ -1,6 +1,8 @@
 """Whose file it is and which tables it has, made from schema.sql."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from keva.migrations import COUNTED, MIGRATIONS
@@ -36,9 +38,10 @@ def text() -> str:
 
 def version_of(connection: sqlite3.Connection) -> int:
     """The schema's version of a file of ours, 0 for an empty file; NotOurs for a foreign or a newer one."""
-    [(application,)] = connection.execute("PRAGMA application_id").fetchall()
-    [(version,)] = connection.execute("PRAGMA user_version").fetchall()
-    [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    with _at_one_moment(connection):  # another process may be making it
+        [(application,)] = connection.execute("PRAGMA application_id").fetchall()
+        [(version,)] = connection.execute("PRAGMA user_version").fetchall()
+        [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application not in (APPLICATION_ID, FOR_TESTS_ID):
@@ -84,6 +87,18 @@ def problems_of(connection: sqlite3.Connection) -> list[str]:
         return found + [row[0] for rule in rules for row in connection.execute(rule).fetchall()]
     except sqlite3.DatabaseError as error:
         return [str(error)]
+
+
+@contextmanager
+def _at_one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:

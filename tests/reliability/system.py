@@ -149,7 +149,7 @@ def remount(folder: Path, mode: str) -> None:
 def killed_at_each_step(run: Callable[[], object], before: Callable[[], object] = lambda: None) -> Iterator[int]:
     """Runs it in a process of its own again and again, which is killed at its first, second... step, to the last one.
 
-    A step is a call of the system or of SQLite.
+    A step is a call of the system or of SQLite that may change something.
     """
     for step in itertools.count(1):
         before()
@@ -172,14 +172,20 @@ def _is_killed_at(step: int, run: Callable[[], object]) -> bool:
     return status == signal.SIGKILL
 
 
+# What changes nothing: to be killed before it is to be killed before what follows.
+_LOOKS = {"fspath", "_path_normpath", "lstat", "stat", "getpid", "fetchall"}
+
+
 class _Killer:
     def __init__(self, step: int) -> None:
         self._left = step
 
     def __call__(self, frame: object, event: str, called: Any) -> None:
-        if event == "c_call" and (
-            called.__module__ == "posix" or isinstance(called.__self__, sqlite3.Connection | sqlite3.Cursor)
-        ):
+        if event == "c_call" and called.__name__ not in _LOOKS and _is_step(called):
             self._left -= 1
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_step(called: Any) -> bool:
+    return called.__module__ == "posix" or isinstance(called.__self__, sqlite3.Connection | sqlite3.Cursor)
