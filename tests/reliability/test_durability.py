@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from keva import backup
+from keva import backup, identity
+from keva.db import Desk
+from keva.web import create_app
 
-from .served import Client, Load, Promised, Server, keva
-from .system import Call, calls_in, needs_strace, traced
+from .served import KEY, TICKET, Client, Load, Promised, Server, count, keva
+from .system import Call, calls_in, killed_at_each_step, needs_fork, needs_strace, traced
 
 Serve = Callable[..., Server]
 _PAGE = 5000  # characters of a call that hold a whole page, and so the ids in it
@@ -56,6 +58,21 @@ def test_a_kill_leaves_no_ticket_without_its_first_message(serve: Serve, db: Pat
         alone = "SELECT id FROM tickets WHERE seq NOT IN (SELECT ticket FROM messages)"
         assert connection.execute(alone).fetchall() == []
     assert "is sound" in keva("check", "--db", db).stdout
+
+
+@needs_fork
+def test_a_create_killed_at_any_step_leaves_the_ticket_with_its_message_or_neither(db: Path) -> None:
+    sent = {"subject": "Help", **TICKET}
+
+    def create() -> None:
+        app = create_app(Desk(db, identity.mint), identity.Keyring(KEY))
+        app.test_client().post("/api/v1/tickets", json=sent, headers={"Authorization": f"Bearer {KEY}"})
+
+    Desk(db, identity.mint).close()
+    for _ in killed_at_each_step(create):
+        assert count(db, "tickets") == count(db, "messages")
+        assert backup.check(db) == []
+    assert count(db, "tickets") == count(db, "messages") > 0  # the last one was left alive
 
 
 def test_a_kill_leaves_nothing_to_repair_and_the_api_shows_what_it_acknowledged(serve: Serve) -> None:
