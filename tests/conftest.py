@@ -24,9 +24,9 @@ def keva(tmp_path):
 
     def run(*words, sent=None, **variables):
         command = [sys.executable, APP, *map(str, words)]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environ(**variables), input=sent, capture_output=True, text=True, check=False
-        )
+        options = {"input": sent, "capture_output": True, "text": True, "check": False}
+        # A server that should have been refused would run for ever.
+        return subprocess.run(command, cwd=tmp_path, env=environ(**variables), timeout=30, **options)
 
     return run
 
@@ -36,13 +36,17 @@ class Running:
 
     def __init__(self, folder, words, variables):
         self.log = folder / "log"
+        port = [] if "KEVA_PORT" in variables else ["--port", "0"]
         with self.log.open("a") as log:
-            command = [sys.executable, APP, "serve", "--port", "0", *map(str, words)]
+            command = [sys.executable, APP, "serve", *port, *map(str, words)]
             self.process = subprocess.Popen(
                 command, cwd=folder, env=environ(**variables), stdout=subprocess.PIPE, stderr=log, text=True
             )
         self.first_line = self.process.stdout.readline()
         found = re.fullmatch(r"Keva is listening on (http://\S+)\n", self.first_line)
+        if not found:
+            self.process.kill()
+            self.process.communicate()
         assert found, self.first_line + self.log.read_text()
         self.origin = found[1]
         self.output = ""

@@ -1,10 +1,12 @@
 """The rate limit: exact, for each key, in fixed minutes."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from keva.limit import RateLimit
 from keva.testing import Keva
 
 TICKETS = "/api/v1/tickets"
@@ -50,6 +52,21 @@ def test_it_is_exact_under_concurrency(desk):
         statuses = list(pool.map(lambda _: get(desk).status_code, range(150)))
     assert statuses.count(200) == 100
     assert statuses.count(429) == 50
+
+
+class Slow(float):
+    """A time that every look at gives other threads their turn."""
+
+    def __floordiv__(self, other):
+        time.sleep(0.001)
+        return super().__floordiv__(other)
+
+
+def test_it_is_exact_when_a_minute_begins_for_many_at_once():
+    limit = RateLimit(10, lambda: Slow(1705314660))
+    with ThreadPoolExecutor(20) as pool:
+        refusals = list(pool.map(lambda _: limit.count("key_1")[1], range(20)))
+    assert refusals.count(None) == 10
 
 
 def test_each_key_has_its_own_and_an_unknown_one_counts_for_nobody(desk):

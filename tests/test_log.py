@@ -1,5 +1,6 @@
 """What whoever watches the terminal reads, and what nobody does."""
 
+import hashlib
 import logging
 import socket
 
@@ -50,10 +51,17 @@ def test_no_key_no_message_and_no_forged_line_is_ever_in_it(serve):
     say(running.origin, f"GET /{FIXED.replace('_', '%5f')}%0aFORGED HTTP/1.1\r\n\r\n".encode())
     say(running.origin, f"GET /{FIXED.replace('_', '%255F')}%e2%80%a8FORGED%1b[2J HTTP/1.1\r\n\r\n".encode())
     say(running.origin, f"GET /{FIXED}\rFORGED HTTP/1.1\r\n\r\n".encode())
+    say(running.origin, f"{FIXED} /api/v1/tickets HTTP/1.1\r\n\r\n".encode())
+    for header in (f"Bearer {FIXED}{FIXED}\x1b[2J", f"Bearer {FIXED}{FIXED}\u2028\x85", f"Basic {FIXED}"):
+        say(running.origin, f"GET {TICKETS} HTTP/1.1\r\nAuthorization: {header}\r\n\r\n".encode())
+    httpx.get(running.origin + TICKETS, headers=headers | {"X-Workspace-Id": FIXED})
+    httpx.get(f"{running.origin}{TICKETS}?workspace_id=ws_x", headers=headers | {"X-Workspace-Id": FIXED})
     running.stop()
 
-    told = running.log.read_text()
+    told = running.log.read_text() + running.output
+    assert told.count(" 401 ") == 2  # a header with an escape is no HTTP at all
     assert "0123456789" not in told
+    assert hashlib.sha256(FIXED.encode()).hexdigest() not in told
     assert "secret" not in told
     assert "\x1b" not in told
     assert not [line for line in told.splitlines() if "FORGED" in line and " 127.0.0.1 " not in line]

@@ -75,6 +75,24 @@ def test_it_tells_each_calls_answers_and_refusals_and_its_key(document):
         assert ("requestBody" in operation) == (call.body is not None) == ("415" in operation["responses"])
 
 
+def parts(value):
+    yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts(part)
+
+
+def test_its_schemas_are_json_schema_and_its_references_lead_somewhere(document):
+    objects = [part for part in parts(document) if isinstance(part, dict)]
+    schemas = [*document["components"]["schemas"].values(), *(part["schema"] for part in objects if "schema" in part)]
+    for schema in schemas:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    references = {part["$ref"] for part in objects if "$ref" in part}
+    assert references
+    assert references <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    operations = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
+    assert {link["operationId"] for part in objects for link in part.get("links", {}).values()} <= operations
+
+
 def test_every_example_fits_its_schema(document):
     examples = [
         (name, example)
@@ -103,7 +121,11 @@ def test_every_answer_fits_its_schema(desk, document):
 
 
 @pytest.mark.parametrize(
-    "kind", [models.Subject, models.Name, models.Email, models.Source, models.TicketId, models.WorkspaceId, models.Time]
+    "kind",
+    [
+        *(models.Subject, models.Name, models.Body, models.BodyHtml, models.Source, models.Assignee, models.Email),
+        *(models.TicketId, models.MessageId, models.WorkspaceId, models.Time),
+    ],
 )
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
 def test_a_pattern_says_what_the_validation_does(kind, text):

@@ -1,5 +1,6 @@
 """What `pip install .` brings, into an environment of its own, run from another folder."""
 
+import configparser
 import re
 import subprocess
 import sys
@@ -58,6 +59,18 @@ def test_it_depends_on_what_it_runs_with_and_not_on_pytest(wheel):
     assert "Requires-Python: >=3.11" in metadata
 
 
+def test_it_brings_the_command_and_the_plugin(wheel):
+    """The other environment's own entry points are found too, so a suite that finds the fixture proves it not."""
+    with zipfile.ZipFile(wheel) as held:
+        [name] = [name for name in held.namelist() if name.endswith("entry_points.txt")]
+        told = configparser.ConfigParser()
+        told.read_string(held.read(name).decode())
+    assert {section: dict(told[section]) for section in told.sections()} == {
+        "console_scripts": {"keva": "keva.cli:run"},
+        "pytest11": {"keva": "keva.pytest_plugin"},
+    }
+
+
 def test_the_requirements_are_the_cards_four_packages():
     names = re.findall(r"^[\w-]+", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert names == ["flask", "pydantic", "pytest", "waitress"]
@@ -79,6 +92,11 @@ def test_the_command_serves_from_another_folder(scripts, tmp_path):
     assert answer.status_code == 200
     assert process.returncode == 0
     assert (tmp_path / "keva.db").exists()
+
+
+def test_the_command_tells_the_version_of_the_wheel(wheel, scripts):
+    told = subprocess.run([scripts / "keva", "--version"], env=environ(), capture_output=True, text=True, check=True)
+    assert told.stdout == f"keva {wheel.name.split('-')[1]}\n"
 
 
 def test_the_code_that_runs_there_is_the_wheels(scripts, tmp_path):
