@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from keva.db import Desk, timestamp
 from keva.errors import Forbidden, Invalid, NoKey, NotFound
+from keva.log import mask
 from keva.tx import Read, Write
 
 READ: Final = "tickets:read"
@@ -170,7 +171,7 @@ def list_keys(tx: Read) -> list[dict[str, Any]]:
 def revoke_key(tx: Write, key_id: str) -> None:
     """From the next request on it opens nothing; NotFound when there is no such key."""
     if not tx.all("UPDATE keys SET revoked_at = ifnull(revoked_at, ?) WHERE id = ? RETURNING id", (tx.now, key_id)):
-        raise NotFound(f"There is no key {key_id}: 'keys list' shows the ids.")
+        raise NotFound(f"There is no key {mask(key_id)}: 'keys list' shows the ids.")
 
 
 def id_of_key(tx: Read, key: str) -> str:

@@ -23,7 +23,7 @@ _LAST_USED_SECONDS = 10.0
 def serve(db: Path, host: str, port: int, api_key: str | None, threads: int, rate_limit: int, verbose: bool) -> None:
     """Serves until SIGTERM or SIGINT; CannotStart or Invalid with the reason when it cannot."""
     log.to_stderr(verbose)
-    fixed_key = identity.check_fixed_key(api_key) if api_key else None
+    fixed_key = identity.check_fixed_key(api_key) if api_key is not None else None
     with _served(Desk(db, identity.mint)) as desk:
         keyring = identity.Keyring(fixed_key)
         limit = RateLimit(rate_limit, desk.clock) if rate_limit else None

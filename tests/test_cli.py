@@ -220,7 +220,7 @@ class TestWhatGoesWrongAtTheStart:
             one_sentence(keva(*command), "there is no such file")
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("key", ["secret", "keva_live_", "keva_live_a\nb", "keva_live_a "])
+    @pytest.mark.parametrize("key", ["", "secret", "keva_live_", "keva_live_a\nb", "keva_live_a "])
     def test_a_fixed_key_that_cannot_be_one(self, keva, key):
         one_sentence(keva("serve", "--port", "0", "--api-key", key), "A fixed API key")
 
@@ -256,6 +256,9 @@ class TestKeysAndWorkspaces:
     def test_what_is_not_there_is_told(self, keva):
         keva("seed", "1")
         one_sentence(keva("keys", "revoke", "key_nope"), "There is no key key_nope")
+        by_text = keva("keys", "revoke", "keva_live_" + "0" * 60 + "beef")
+        one_sentence(by_text, "keva_live_...beef")
+        assert "0000" not in by_text.stderr
         one_sentence(keva("keys", "create", "--workspace", "ws_nope"), "no such workspace")
 
     @pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 256])
