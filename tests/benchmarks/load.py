@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,9 +66,10 @@ def measure(url: str, seconds: int, script: str = "", connections: int = CONNECT
     """Requests a second, median and 99th percentile in ms; RuntimeError when an answer was no success."""
     command = ["taskset", "-c", _LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
-    if script:
-        command += ["-s", "/dev/stdin"]
-    told = subprocess.run([*command, url], input=script, capture_output=True, text=True, check=True).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:  # which wrk reads once more for its thread
+        file.write(script)
+        file.flush()
+        told = subprocess.run([*command, "-s", file.name, url], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in told or "Socket errors" in told:
         raise RuntimeError(told)
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])

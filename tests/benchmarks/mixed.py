@@ -34,8 +34,11 @@ def main(seconds: int = 5) -> None:
 
 
 def _slow_disk(db: Path, seconds: int) -> None:
-    """Each sync takes some milliseconds longer, injected by strace, which lets all other calls pass untouched."""
-    slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
+    """Each sync takes some milliseconds longer, injected by strace, which lets all other calls pass untouched.
+
+    It injects nothing into what it writes to /dev/null.
+    """
+    slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", str(db.with_suffix(".strace")), "-e", "trace=fdatasync,fsync"]
     slow += ["-e", f"inject=fdatasync,fsync:delay_exit={_SYNC_MS * 1000}"]
     with load.running([*slow, *load.keva(db)]) as origin:
         url = f"{origin}/api/v1/tickets"
