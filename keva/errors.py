@@ -1,17 +1,17 @@
-"""What can go wrong at the desk, in its own words, and the one shape in which it is told."""
+"""What can go wrong at the desk, and the one JSON shape of a refusal."""
 
 import json
 
 
-class Refused(Exception):
-    """A call that is not carried out; its text says what is wrong and how to mend it."""
+class KevaError(Exception):
+    """Something that is not carried out; the sentence says what is wrong and how to mend it."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.sentence = sentence
 
 
-class Invalid(Refused, ValueError):
+class Invalid(KevaError, ValueError):
     """What was sent cannot be taken; `details` names each field and what is wrong with it."""
 
     def __init__(self, sentence: str, details: list[dict[str, str]] | None = None) -> None:
@@ -19,7 +19,7 @@ class Invalid(Refused, ValueError):
         self.details = details or []
 
 
-class NoKey(Refused):
+class NoKey(KevaError):
     """No API key, or one that opens nothing; `of_key` is for the log alone."""
 
     def __init__(self, sentence: str, of_key: str = "") -> None:
@@ -27,19 +27,19 @@ class NoKey(Refused):
         self.of_key = of_key
 
 
-class Forbidden(Refused):
+class Forbidden(KevaError):
     """The key lacks the scope."""
 
 
-class NotFound(Refused):
+class NotFound(KevaError):
     """Not there, or not for this caller, which must look the same."""
 
 
-class UnsupportedType(Refused):
+class UnsupportedType(KevaError):
     """A body that is not JSON."""
 
 
-class NotNow(Refused):
+class NotNow(KevaError):
     """It may work later: after `retry_after` seconds, None where waiting does not help."""
 
     def __init__(self, sentence: str, retry_after: int | None = None) -> None:
@@ -55,14 +55,18 @@ class Unavailable(NotNow):
     """The desk cannot do it now."""
 
 
-class CannotStart(Refused):
-    """The file, the folder or the port is not fit to serve from."""
+class FileUnusable(KevaError):
+    """A file or a folder that a command cannot use."""
+
+
+class AddressUnusable(KevaError):
+    """A host and a port that cannot be listened on."""
 
 
 def body(sentence: str, details: list[dict[str, str]] | None = None) -> bytes:
     """A refusal as JSON: `{"error": sentence}`, with `"details"` where fields are to blame."""
-    told: dict[str, object] = {"error": sentence}
+    refusal: dict[str, object] = {"error": sentence}
     if details:
-        told["details"] = details
-    # A caller's own text may hold half a surrogate pair, which UTF-8 cannot say.
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        refusal["details"] = details
+    # A caller's own text may hold half a surrogate pair, which UTF-8 cannot encode.
+    return json.dumps(refusal, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
 
-from keva.db import Desk, timestamp
 from keva.errors import Forbidden, Invalid, NoKey, NotFound
 from keva.log import mask
-from keva.tx import Read, Write
+from keva.storage.database import Database
+from keva.storage.transaction import Reader, Transaction
+from keva.times import timestamp
 
 READ: Final = "tickets:read"
 WRITE: Final = "tickets:write"
@@ -70,9 +71,9 @@ class Caller:
         elif scope not in self.scopes:
             raise Forbidden(f"This API key lacks the scope {scope}: use a key that has it.")
 
-    def within(self, tx: Read, workspace_id: str) -> "Caller":
+    def within(self, reader: Reader, workspace_id: str) -> "Caller":
         """The caller, acting in that workspace alone; NotFound when there is none such within reach."""
-        row = tx.one("SELECT seq FROM workspaces WHERE id = ?", (workspace_id,))
+        row = reader.one("SELECT seq FROM workspaces WHERE id = ?", (workspace_id,))
         if row is None or self.workspace not in (None, row[0]):
             raise NotFound("There is no such workspace that this API key reaches.")
         return replace(self, workspace=row[0])
@@ -85,7 +86,7 @@ class Keyring:
         self._fixed = digest(fixed_key.encode()) if fixed_key else None
         self._used: dict[str, float] = {}
 
-    def caller(self, tx: Read, authorization: str | None, clock: Callable[[], float]) -> Caller:
+    def authenticate(self, reader: Reader, authorization: str | None, clock: Callable[[], float]) -> Caller:
         """The caller whose key the Authorization header bears; NoKey without one that is known and not revoked."""
         bearer = _BEARER.fullmatch(authorization or "")
         if not bearer:
@@ -93,17 +94,19 @@ class Keyring:
         key_digest = digest(bearer[1].encode("latin-1"))  # as WSGI gives a header's bytes
         if self._fixed and hmac.compare_digest(key_digest, self._fixed):
             return Caller(None, SCOPES, None)
-        row = tx.one("SELECT id, scopes, workspace FROM keys WHERE digest = ? AND revoked_at IS NULL", (key_digest,))
+        row = reader.one(
+            "SELECT id, scopes, workspace FROM keys WHERE digest = ? AND revoked_at IS NULL", (key_digest,)
+        )
         if row is None:
             raise NoKey("Invalid API key", f" (a key ending in {bearer[1][-4:]})" if len(bearer[1]) > 26 else "")
         self._used[row[0]] = clock()
         return Caller(row[0], tuple(row[1].split()), row[2])
 
-    def store_last_used(self, desk: Desk) -> None:
+    def store_last_used(self, database: Database) -> None:
         """Stores when each key was last used, which stands in memory until then: a write a request would cost more."""
         used = self._used.copy()
         if used:
-            with desk.write() as tx:
+            with database.write() as tx:
                 for key, moment in used.items():
                     tx.all("UPDATE keys SET last_used_at = ? WHERE id = ?", (timestamp(moment), key))
         for key, moment in used.items():
@@ -125,7 +128,7 @@ def check_fixed_key(key: str) -> str:
 
 
 def create_key(
-    tx: Write, name: str, scopes: tuple[str, ...] = SCOPES, workspace_id: str | None = None
+    tx: Transaction, name: str, scopes: tuple[str, ...] = SCOPES, workspace_id: str | None = None
 ) -> dict[str, Any]:
     """Makes a key; its text, `key`, is told this once. NotFound for no such workspace, Invalid for no such scope."""
     if not scopes or not set(scopes) <= set(SCOPES):
@@ -142,7 +145,7 @@ def create_key(
         "workspace": workspace,
         "now": tx.now,
     }
-    row = tx.add(
+    row = tx.insert(
         "key",
         """
         INSERT INTO keys (id, name, digest, last_four, scopes, workspace, created_at)
@@ -155,10 +158,10 @@ def create_key(
     return {"key": key, "id": row[0]}
 
 
-def list_keys(tx: Read) -> list[dict[str, Any]]:
+def list_keys(reader: Reader) -> list[dict[str, Any]]:
     """Every key, oldest first, without its text."""
     names = ("id", "name", "last_four", "scopes", "workspace_id", "created_at", "last_used_at", "revoked_at")
-    rows = tx.all(
+    rows = reader.all(
         """
         SELECT keys.id, keys.name, last_four, scopes, workspaces.id, keys.created_at, last_used_at, revoked_at
         FROM keys LEFT JOIN workspaces ON workspaces.seq = keys.workspace
@@ -168,15 +171,15 @@ def list_keys(tx: Read) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def revoke_key(tx: Write, key_id: str) -> None:
+def revoke_key(tx: Transaction, key_id: str) -> None:
     """From the next request on it opens nothing; NotFound when there is no such key."""
     if not tx.all("UPDATE keys SET revoked_at = ifnull(revoked_at, ?) WHERE id = ? RETURNING id", (tx.now, key_id)):
         raise NotFound(f"There is no key {mask(key_id)}: 'keys list' shows the ids.")
 
 
-def id_of_key(tx: Read, key: str) -> str:
+def id_of_key(reader: Reader, key: str) -> str:
     """The id under which a key is kept, by its text; NotFound when it is not."""
-    row = tx.one("SELECT id FROM keys WHERE digest = ?", (digest(key.encode()),))
+    row = reader.one("SELECT id FROM keys WHERE digest = ?", (digest(key.encode()),))
     if row is None:
         raise NotFound("There is no such key.")
     return str(row[0])

@@ -10,7 +10,7 @@ LOG = logging.getLogger("keva")
 _UNDERSCORE = r"(?:_|%(?:25)*5f)"
 _KEY = re.compile(rf"keva{_UNDERSCORE}live{_UNDERSCORE}(\S*)", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-# Short keys would be told nearly whole by their end.
+# Keys shorter than this are masked entirely: four characters would give most of them away.
 _LEAST_FOR_AN_END = 16
 
 
@@ -19,7 +19,7 @@ def mask(text: str) -> str:
     return _KEY.sub(lambda key: "keva_live_..." + (key[1][-4:] if len(key[1]) >= _LEAST_FOR_AN_END else ""), text)
 
 
-def answered(address: str, method: str, path: str, status: int, sentence: str = "") -> None:
+def log_request(address: str, method: str, path: str, status: int, sentence: str = "") -> None:
     """Tells of one answered request: of a refusal always, of a success when verbose."""
     level = logging.WARNING if status >= 400 else logging.INFO
     LOG.log(level, "%s %s %s %d %s", address, method, path, status, sentence)

@@ -1,4 +1,4 @@
-"""The nouns of the desk: strict shapes of what is sent, and the shapes of what is answered."""
+"""Request and response models: tickets, messages, queries, refusals."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from keva import times
+
 # Patterns in the common ground of ECMA 262 (as JSON Schema has it), Rust's regex (as pydantic has it) and Python's.
 _WHITE_SPACE = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Unicode 16
 NOT_BLANK = rf"^[^\u0000]*[^\u0000{_WHITE_SPACE}][^\u0000]*$"
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 # The HTML standard's "valid email address", which <input type=email> checks.
 EMAIL = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*$"
-TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 Status = Literal["open", "pending", "solved", "closed"]
@@ -25,26 +26,26 @@ Body = Annotated[str, Field(min_length=1, max_length=100_000, pattern=NOT_BLANK)
 BodyHtml = Annotated[str, Field(min_length=1, max_length=200_000, pattern=NOT_BLANK)]
 Source = Annotated[str, Field(min_length=1, max_length=64, pattern=NOT_BLANK)]
 Assignee = Annotated[str, Field(min_length=1, max_length=64, pattern=NOT_BLANK, description="User ID to assign")]
-Time = Annotated[str, Field(pattern=TIME, description="UTC, whole seconds")]
+Time = Annotated[str, Field(pattern=times.PATTERN, description="UTC, whole seconds")]
 
 
 TicketId = Annotated[str, Field(pattern="^tkt_[0-9A-Za-z_-]{1,64}$")]
 MessageId = Annotated[str, Field(pattern="^msg_[0-9A-Za-z_-]{1,64}$")]
 WorkspaceId = Annotated[str, Field(pattern="^ws_[0-9A-Za-z_-]{1,64}$")]
 
-NOT_SENT: Any = None  # the default of what may be left out, but not be null
+OMITTED: Any = None  # default of an optional field for which an explicit null is rejected
 
 
-class Sent(BaseModel):
-    """What a caller sends: nothing is coerced, nothing unknown is taken, and what is left out is not null."""
+class RequestModel(BaseModel):
+    """Strict request body: no coercion, unknown fields and nulls are rejected."""
 
     model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
 
 
-class NewTicket(Sent):
+class NewTicket(RequestModel):
     subject: Subject = Field(description="Ticket subject line")
     customer_email: Email = Field(description="Customer's email address")
-    customer_name: Name = Field(default=NOT_SENT, description="Customer's name")
+    customer_name: Name = Field(default=OMITTED, description="Customer's name")
     body: Body = Field(description="Initial message content")
     source: Source = Field(default="api", description="Source identifier")
 
@@ -62,11 +63,11 @@ class NewTicket(Sent):
     )
 
 
-class TicketChange(Sent):
+class TicketChange(RequestModel):
     """At least one of its fields; a null `assignedTo` unassigns."""
 
-    status: Status = Field(default=NOT_SENT)
-    priority: Priority = Field(default=NOT_SENT)
+    status: Status = Field(default=OMITTED)
+    priority: Priority = Field(default=OMITTED)
     assigned_to: Assignee | None = None
 
     model_config = ConfigDict(
@@ -74,12 +75,12 @@ class TicketChange(Sent):
     )
 
 
-class NewMessage(Sent):
+class NewMessage(RequestModel):
     body: Body = Field(description="Message content")
     sender_email: Email = Field(description="Sender's email")
-    sender_name: Name = Field(default=NOT_SENT, description="Sender's name")
+    sender_name: Name = Field(default=OMITTED, description="Sender's name")
     direction: Direction = "inbound"
-    body_html: BodyHtml = Field(default=NOT_SENT, description="HTML version of message")
+    body_html: BodyHtml = Field(default=OMITTED, description="HTML version of message")
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -108,23 +109,23 @@ class Query(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    workspace_id: WorkspaceId = Field(default=NOT_SENT, description="Act in this workspace")
+    workspace_id: WorkspaceId = Field(default=OMITTED, description="Act in this workspace")
 
 
 class ListQuery(Query):
     page: Number = Field(default=1, ge=1, le=999_999_999_999_999, description="Page number")
     per_page: Number = Field(default=20, ge=1, le=100, description="Items per page")
-    status: Status = Field(default=NOT_SENT, description="Filter by status")
-    workspace_id: WorkspaceId = Field(default=NOT_SENT, description="Filter by workspace")
+    status: Status = Field(default=OMITTED, description="Filter by status")
+    workspace_id: WorkspaceId = Field(default=OMITTED, description="Filter by workspace")
 
 
-class Shown(BaseModel):
-    """What is answered."""
+class ResponseModel(BaseModel):
+    """Body of a response."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 
 
-class CreatedTicket(Shown):
+class CreatedTicket(ResponseModel):
     id: TicketId
     subject: Subject
     status: Status
@@ -152,7 +153,7 @@ class CreatedTicket(Shown):
     )
 
 
-class Ticket(Shown):
+class Ticket(ResponseModel):
     id: TicketId
     subject: Subject
     status: Status
@@ -188,14 +189,14 @@ class Ticket(Shown):
     )
 
 
-class Message(Shown):
+class Message(ResponseModel):
     id: MessageId
     ticket_id: TicketId
     direction: Direction
     sender_email: Email
-    sender_name: Name = Field(default=NOT_SENT, description="Left out when there is none")
+    sender_name: Name = Field(default=OMITTED, description="Left out when there is none")
     body: Body
-    body_html: BodyHtml = Field(default=NOT_SENT, description="Left out when there is none")
+    body_html: BodyHtml = Field(default=OMITTED, description="Left out when there is none")
     created_at: Time
 
     model_config = ConfigDict(
@@ -215,38 +216,38 @@ class Message(Shown):
     )
 
 
-class Pagination(Shown):
+class Pagination(ResponseModel):
     page: int
     per_page: int
     total: int
 
 
-class OneTicket(Shown):
+class OneTicket(ResponseModel):
     data: Ticket
 
 
-class OneCreatedTicket(Shown):
+class OneCreatedTicket(ResponseModel):
     data: CreatedTicket
 
 
-class OneMessage(Shown):
+class OneMessage(ResponseModel):
     data: Message
 
 
-class TicketPage(Shown):
+class TicketPage(ResponseModel):
     data: list[Ticket]
     pagination: Pagination
 
 
-class AllMessages(Shown):
+class AllMessages(ResponseModel):
     data: list[Message]
 
 
-class Detail(Shown):
+class Detail(ResponseModel):
     field: str
     message: str
 
 
-class Refusal(Shown):
+class ErrorBody(ResponseModel):
     error: str = Field(description="What is wrong and how to mend it")
-    details: list[Detail] = Field(default=NOT_SENT, description="The fields to blame, all at once")
+    details: list[Detail] = Field(default=OMITTED, description="The fields to blame, all at once")

@@ -1,24 +1,46 @@
-"""The verbs of the desk, with their SQL: what they give is the JSON that the API shows, made by SQLite."""
+"""Tickets and their messages: the verbs of the desk, with their SQL."""
+
+# A ticket or a message outside SQL is its JSON text, made by SQLite as the API shows it: most doors pass it on as it
+# is, and whoever needs a dict loads it.
 
 from typing import Any
 
 from keva.errors import NotFound
 from keva.identity import Caller, is_id
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
-from keva.tx import Read, Write
+from keva.storage.transaction import Reader, Transaction
 
-TICKET_JSON = """json_object(
-  'id', id, 'subject', subject, 'status', status, 'priority', priority, 'customerEmail', customer_email,
-  'customerName', customer_name, 'source', source, 'assignedTo', assigned_to, 'resolutionType', resolution_type,
-  'tags', json(tags), 'createdAt', created_at, 'updatedAt', updated_at)"""
+_FIELDS = {
+    "id": "id",
+    "subject": "subject",
+    "status": "status",
+    "priority": "priority",
+    "customerEmail": "customer_email",
+    "customerName": "customer_name",
+    "source": "source",
+    "assignedTo": "assigned_to",
+    "resolutionType": "resolution_type",
+    "tags": "json(tags)",
+    "createdAt": "created_at",
+    "updatedAt": "updated_at",
+}
+_NOT_OF_A_CREATE = ("assignedTo", "resolutionType", "tags", "updatedAt")
 
-_CREATED = """json_object(
-  'id', id, 'subject', subject, 'status', status, 'priority', priority, 'customerEmail', customer_email,
-  'customerName', customer_name, 'source', source, 'createdAt', created_at)"""
+
+def _json_object(fields: dict[str, str]) -> str:
+    pairs = ", ".join(f"'{name}', {value}" for name, value in fields.items())
+    return f"json_object({pairs})"
+
+
+TICKET_JSON = _json_object(_FIELDS)
+_CREATED_JSON = _json_object({name: value for name, value in _FIELDS.items() if name not in _NOT_OF_A_CREATE})
 
 
 def message_json(ticket_id: str) -> str:
-    """A message whose ticket's id is that expression; a merge patch onto nothing leaves out what is null."""
+    """The SQL of a message's JSON; `ticket_id` is the SQL of its ticket's id.
+
+    json_patch('{}', object) drops null members (RFC 7396), so senderName and bodyHtml are left out when there is none.
+    """
     return f"""json_patch('{{}}', json_object(
   'id', messages.id, 'ticketId', {ticket_id}, 'direction', direction, 'senderEmail', sender_email,
   'senderName', sender_name, 'body', body, 'bodyHtml', body_html, 'createdAt', messages.created_at))"""
@@ -31,18 +53,18 @@ _NO_SEQ = 2**63 - 1  # above all of them
 _WITHIN_REACH = "id = :id AND (:workspace IS NULL OR workspace = :workspace)"
 
 
-def list_page(tx: Read, caller: Caller, query: ListQuery) -> tuple[str, int]:
-    """The JSON of one page's tickets, newest first, without its brackets, and the number of tickets on all pages."""
+def list_page(reader: Reader, caller: Caller, query: ListQuery) -> tuple[str, int]:
+    """The JSON array of one page's tickets, newest first, and the number of tickets on all pages."""
     conditions = ["seq < :below"]
     if caller.workspace is not None:
         conditions.append("workspace = :workspace")
     if query.status is not None:
         conditions.append("status = :status")
-    below, before = _skip_blocks(tx, caller, query)
-    row: tuple[str | None, int] = tx.one(
+    below, before = _skip_blocks(reader, caller, query)
+    row: tuple[str, int] = reader.one(
         f"""
         SELECT
-          (SELECT group_concat(ticket) FROM
+          (SELECT ifnull('[' || group_concat(ticket) || ']', '[]') FROM
             (SELECT {TICKET_JSON} AS ticket FROM tickets WHERE {" AND ".join(conditions)}
              ORDER BY seq DESC LIMIT :per_page OFFSET :before)),
           (SELECT ifnull(sum(tickets), 0) FROM ticket_counts
@@ -56,15 +78,15 @@ def list_page(tx: Read, caller: Caller, query: ListQuery) -> tuple[str, int]:
             "before": before,
         },
     )
-    return row[0] or "", row[1]
+    return row
 
 
-def _skip_blocks(tx: Read, caller: Caller, query: ListQuery) -> tuple[int, int]:
+def _skip_blocks(reader: Reader, caller: Caller, query: ListQuery) -> tuple[int, int]:
     """Where a page begins: below which seq, and how many tickets after that; OFFSET alone would walk them all."""
     before = (query.page - 1) * query.per_page
     if before < BLOCK:
         return _NO_SEQ, before
-    blocks = tx.all(
+    blocks = reader.all(
         """
         SELECT block, sum(tickets) FROM ticket_counts
         WHERE workspace = ifnull(?, 0) AND block >= 0 AND (? IS NULL OR status = ?)
@@ -79,9 +101,9 @@ def _skip_blocks(tx: Read, caller: Caller, query: ListQuery) -> tuple[int, int]:
     return 0, 0
 
 
-def create(tx: Write, caller: Caller, new: NewTicket) -> tuple[str, str]:
+def create(tx: Transaction, caller: Caller, new: NewTicket) -> tuple[str, str]:
     """Stores a ticket and its first message; gives the ticket's id and its JSON, of eight fields."""
-    seq, ticket_id, ticket = tx.add(
+    seq, ticket_id, ticket = tx.insert(
         "tkt",
         f"""
         INSERT INTO tickets
@@ -90,7 +112,7 @@ def create(tx: Write, caller: Caller, new: NewTicket) -> tuple[str, str]:
           (:id, ifnull(:workspace, (SELECT min(seq) FROM workspaces)), :subject, 'open', 'medium',
            :customer_email, :customer_name, :source, :now, :now)
         ON CONFLICT (id) DO NOTHING
-        RETURNING seq, id, {_CREATED}
+        RETURNING seq, id, {_CREATED_JSON}
         """,
         {
             "workspace": caller.workspace,
@@ -108,54 +130,49 @@ def create(tx: Write, caller: Caller, new: NewTicket) -> tuple[str, str]:
     return ticket_id, ticket
 
 
-def get(tx: Read, caller: Caller, ticket_id: str) -> str:
+def get(reader: Reader, caller: Caller, ticket_id: str) -> str:
     """The ticket's JSON; NotFound where the caller can see none such."""
-    row = tx.one(f"SELECT {TICKET_JSON} FROM tickets WHERE {_WITHIN_REACH}", _reach(caller, ticket_id))
+    row = reader.one(f"SELECT {TICKET_JSON} FROM tickets WHERE {_WITHIN_REACH}", _reach(caller, ticket_id))
     return str(_found(row)[0])
 
 
-def update(tx: Write, caller: Caller, ticket_id: str, change: TicketChange) -> str:
-    """Changes what was sent and nothing else; the time of the update moves when a value really changes."""
+def update(tx: Transaction, caller: Caller, ticket_id: str, change: TicketChange) -> str:
+    """Changes what was sent and gives the ticket's JSON; `updatedAt` becomes now only when a value really changes.
+
+    The old values are read first, which is safe because there is one writer at a time.
+    """
     row = tx.one(
-        f"""
-        UPDATE tickets SET
-          status = ifnull(:status, status),
-          priority = ifnull(:priority, priority),
-          assigned_to = iif(:assigns, :assigned_to, assigned_to),
-          updated_at = iif(
-            ifnull(:status, status) IS NOT status OR ifnull(:priority, priority) IS NOT priority
-              OR iif(:assigns, :assigned_to, assigned_to) IS NOT assigned_to,
-            :now, updated_at)
-        WHERE {_WITHIN_REACH}
-        RETURNING {TICKET_JSON}
-        """,
-        {
-            **_reach(caller, ticket_id),
-            "status": change.status,
-            "priority": change.priority,
-            "assigns": "assigned_to" in change.model_fields_set,
-            "assigned_to": change.assigned_to,
-            "now": tx.now,
-        },
+        f"SELECT seq, status, priority, assigned_to FROM tickets WHERE {_WITHIN_REACH}", _reach(caller, ticket_id)
     )
-    return str(_found(row)[0])
-
-
-def list_messages(tx: Read, caller: Caller, ticket_id: str) -> str:
-    """The JSON of all the ticket's messages, oldest first, without its brackets."""
+    seq, *old = _found(row)
+    before = dict(zip(("status", "priority", "assigned_to"), old, strict=True))
+    after = {column: getattr(change, column) for column in before if column in change.model_fields_set}
+    changed = {column: value for column, value in after.items() if value != before[column]}
+    if not changed:
+        return get(tx, caller, ticket_id)
+    columns = ", ".join(f"{column} = :{column}" for column in changed)
     row = tx.one(
+        f"UPDATE tickets SET {columns}, updated_at = :now WHERE seq = :seq RETURNING {TICKET_JSON}",
+        {**changed, "seq": seq, "now": tx.now},
+    )
+    return str(row[0])
+
+
+def list_messages(reader: Reader, caller: Caller, ticket_id: str) -> str:
+    """The JSON array of all the ticket's messages, oldest first; NotFound where the caller can see no such ticket."""
+    row = reader.one(
         f"""
-        SELECT (SELECT group_concat(message) FROM
+        SELECT (SELECT ifnull('[' || group_concat(message) || ']', '[]') FROM
           (SELECT {message_json("tickets.id")} AS message FROM messages
            WHERE ticket = tickets.seq ORDER BY messages.seq))
         FROM tickets WHERE {_WITHIN_REACH}
         """,
         _reach(caller, ticket_id),
     )
-    return _found(row)[0] or ""
+    return str(_found(row)[0])
 
 
-def add_message(tx: Write, caller: Caller, ticket_id: str, new: NewMessage) -> str:
+def add_message(tx: Transaction, caller: Caller, ticket_id: str, new: NewMessage) -> str:
     """Stores a message and gives its JSON; the ticket was updated now."""
     row = tx.one(
         f"UPDATE tickets SET updated_at = :now WHERE {_WITHIN_REACH} RETURNING seq",
@@ -164,8 +181,8 @@ def add_message(tx: Write, caller: Caller, ticket_id: str, new: NewMessage) -> s
     return _insert_message(tx, _found(row)[0], ticket_id, new)
 
 
-def _insert_message(tx: Write, ticket: int, ticket_id: str, new: NewMessage) -> str:
-    row = tx.add(
+def _insert_message(tx: Transaction, ticket: int, ticket_id: str, new: NewMessage) -> str:
+    row = tx.insert(
         "msg",
         f"""
         INSERT INTO messages (id, ticket, direction, sender_email, sender_name, body, body_html, created_at)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from keva.tx import Read, Write
+from keva.storage.transaction import Reader, Transaction
 
 
-def create(tx: Write, name: str) -> dict[str, Any]:
+def create(tx: Transaction, name: str) -> dict[str, Any]:
     return _workspace(
-        tx.add(
+        tx.insert(
             "ws",
             """
             INSERT INTO workspaces (id, name, created_at) VALUES (:id, :name, :now)
@@ -19,9 +19,9 @@ def create(tx: Write, name: str) -> dict[str, Any]:
     )
 
 
-def list_all(tx: Read) -> list[dict[str, Any]]:
+def list_all(reader: Reader) -> list[dict[str, Any]]:
     """Every workspace, oldest first."""
-    return [_workspace(row) for row in tx.all("SELECT id, name, created_at FROM workspaces ORDER BY seq")]
+    return [_workspace(row) for row in reader.all("SELECT id, name, created_at FROM workspaces ORDER BY seq")]
 
 
 def _workspace(row: tuple[str, str, str]) -> dict[str, Any]:

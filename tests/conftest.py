@@ -19,7 +19,7 @@ def environ(**ours):
 
 
 @pytest.fixture
-def keva(tmp_path):
+def cli(tmp_path):
     """Runs a command to its end in the test's folder."""
 
     def run(*words, sent=None, **variables):

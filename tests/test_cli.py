@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keva.settings import DB, SERVING
+from keva.cli.settings import DB, SERVE_OPTIONS
 from tests.conftest import APP, environ
 
 TICKETS = "/api/v1/tickets"
@@ -47,7 +47,7 @@ def one_sentence(done, told):
 
 
 class TestTheFirstStart:
-    def test_makes_a_file_a_workspace_and_a_key_and_shows_a_line_that_works_when_pasted(self, serve, keva, tmp_path):
+    def test_makes_a_file_a_workspace_and_a_key_and_shows_a_line_that_works_when_pasted(self, serve, cli, tmp_path):
         running = serve()
         running.stop()
         [line] = re.findall(r"^Try it: (.*)$", running.output, re.MULTILINE)
@@ -56,25 +56,25 @@ class TestTheFirstStart:
         answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout
 
         assert answer == '{"data":[],"pagination":{"page":1,"perPage":20,"total":0}}'
-        assert len(keva("workspaces", "list").stdout.splitlines()) == 2
-        assert len(keva("keys", "list").stdout.splitlines()) == 2
+        assert len(cli("workspaces", "list").stdout.splitlines()) == 2
+        assert len(cli("keys", "list").stdout.splitlines()) == 2
         again.stop()
         assert "keva_live_" not in again.output
 
-    def test_with_a_fixed_key_makes_none(self, serve, keva):
+    def test_with_a_fixed_key_makes_none(self, serve, cli):
         running = serve("--api-key", "keva_live_fixed")
         assert httpx.get(running.origin + TICKETS, headers=bearer("keva_live_fixed")).status_code == 200
         running.stop()
         assert running.output == ""
-        assert len(keva("keys", "list").stdout.splitlines()) == 1
+        assert len(cli("keys", "list").stdout.splitlines()) == 1
 
     def test_a_fixed_key_counts_only_while_it_is_given(self, serve):
         serve("--api-key", "keva_live_fixed").stop()
         again = serve("--api-key", "keva_live_other")
         assert httpx.get(again.origin + TICKETS, headers=bearer("keva_live_fixed")).status_code == 401
 
-    def test_with_a_key_made_beforehand_shows_none(self, serve, keva):
-        key = re.search(r"keva_live_[0-9a-f]{64}", keva("keys", "create", "--name", "service").stdout)[0]
+    def test_with_a_key_made_beforehand_shows_none(self, serve, cli):
+        key = re.search(r"keva_live_[0-9a-f]{64}", cli("keys", "create", "--name", "service").stdout)[0]
         running = serve()
         assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
         running.stop()
@@ -140,17 +140,17 @@ class TestSettings:
 
         assert threads(4) == threads(1) + 3
 
-    @pytest.mark.parametrize("setting", [DB, *SERVING], ids=lambda setting: setting.name)
-    def test_a_variable_that_cannot_be_is_told(self, keva, tmp_path, setting):
+    @pytest.mark.parametrize("setting", [DB, *SERVE_OPTIONS], ids=lambda setting: setting.name)
+    def test_a_variable_that_cannot_be_is_told(self, cli, tmp_path, setting):
         words = [word for name in ("port", "db") if name != setting.name for word in (f"--{name}", OPTIONS[name])]
-        done = keva("serve", *words, **{setting.variable: IMPOSSIBLE[setting.name]})
+        done = cli("serve", *words, **{setting.variable: IMPOSSIBLE[setting.name]})
         assert done.returncode in (1, 2)
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
         assert re.search(rf"--{setting.name}\b|fixed API key", done.stderr)
 
     def test_every_option_wins_over_its_variable(self, serve, tmp_path):
-        settings = [setting for setting in (DB, *SERVING) if setting.kind is not bool]
+        settings = [setting for setting in (DB, *SERVE_OPTIONS) if setting.kind is not bool]
         words = [word for setting in settings for word in (f"--{setting.name}", OPTIONS[setting.name])]
         running = serve(*words, **{setting.variable: IMPOSSIBLE[setting.name] for setting in settings})
         assert httpx.get(running.origin + TICKETS, headers=bearer("keva_live_option")).status_code == 200
@@ -164,8 +164,8 @@ class TestSettings:
             *(["keys", "create", "--scope", "tickets:delete"], ["import", "nowhere.jsonl"], ["--db", "."]),
         ],
     )
-    def test_wrong_usage_is_told_and_ends_with_2(self, keva, tmp_path, words):
-        done = keva(*words)
+    def test_wrong_usage_is_told_and_ends_with_2(self, cli, tmp_path, words):
+        done = cli(*words)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
         assert done.stderr
@@ -173,102 +173,102 @@ class TestSettings:
 
 
 class TestWhatGoesWrongAtTheStart:
-    def test_a_port_in_use_at_the_first_start_which_makes_no_key_yet(self, keva, serve):
+    def test_a_port_in_use_at_the_first_start_which_makes_no_key_yet(self, cli, serve):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            one_sentence(keva("serve", "--port", port), f"Port {port} of 127.0.0.1 is in use")
+            one_sentence(cli("serve", "--port", port), f"Port {port} of 127.0.0.1 is in use")
         running = serve()
         running.stop()
         assert "The first API key" in running.output
 
     @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
-    def test_a_host_that_is_not_this_machine(self, keva, host):
-        one_sentence(keva("serve", "--port", "0", "--host", host), "not an address of this machine")
+    def test_a_host_that_is_not_this_machine(self, cli, host):
+        one_sentence(cli("serve", "--port", "0", "--host", host), "not an address of this machine")
 
-    def test_a_second_server_on_one_file(self, serve, keva):
+    def test_a_second_server_on_one_file(self, serve, cli):
         serve()
-        one_sentence(keva("serve", "--port", "0"), "is being served already")
+        one_sentence(cli("serve", "--port", "0"), "is being served already")
 
     @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["check"], ["keys", "list"], ["export", "-"]])
-    def test_a_file_that_is_no_database_which_stays_as_it_is(self, keva, tmp_path, command):
+    def test_a_file_that_is_no_database_which_stays_as_it_is(self, cli, tmp_path, command):
         (tmp_path / "keva.db").write_text("Dear diary, " * 200)
-        one_sentence(keva(*command), "is not a Keva database")
+        one_sentence(cli(*command), "is not a Keva database")
         assert (tmp_path / "keva.db").read_text() == "Dear diary, " * 200
         assert [path.name for path in tmp_path.iterdir()] == ["keva.db"]
 
-    def test_another_programs_database_which_stays_as_it_is(self, keva, tmp_path):
+    def test_another_programs_database_which_stays_as_it_is(self, cli, tmp_path):
         connection = sqlite3.connect(tmp_path / "keva.db")
         connection.execute("CREATE TABLE notes (text)")
         connection.close()
         before = (tmp_path / "keva.db").read_bytes()
-        one_sentence(keva("serve", "--port", "0"), "belongs to another program")
+        one_sentence(cli("serve", "--port", "0"), "belongs to another program")
         assert (tmp_path / "keva.db").read_bytes() == before
         assert [path.name for path in tmp_path.iterdir()] == ["keva.db"]
 
-    def test_a_file_from_a_newer_version(self, keva, tmp_path):
-        keva("seed", "1")
+    def test_a_file_from_a_newer_version(self, cli, tmp_path):
+        cli("seed", "1")
         connection = sqlite3.connect(tmp_path / "keva.db")
         connection.execute("PRAGMA user_version = 99")
         connection.close()
-        one_sentence(keva("serve", "--port", "0"), "newer version")
+        one_sentence(cli("serve", "--port", "0"), "newer version")
 
-    def test_a_folder_that_is_not_there(self, keva):
-        one_sentence(keva("serve", "--port", "0", "--db", "nowhere/keva.db"), "cannot be opened")
+    def test_a_folder_that_is_not_there(self, cli):
+        one_sentence(cli("serve", "--port", "0", "--db", "nowhere/keva.db"), "cannot be opened")
 
-    def test_a_file_that_is_not_there_for_a_command_that_only_looks(self, keva, tmp_path):
+    def test_a_file_that_is_not_there_for_a_command_that_only_looks(self, cli, tmp_path):
         for command in (["check"], ["keys", "list"], ["export", "-"], ["backup", "b.db"], ["workspaces", "list"]):
-            one_sentence(keva(*command), "there is no such file")
+            one_sentence(cli(*command), "there is no such file")
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("key", ["", "secret", "keva_live_", "keva_live_a\nb", "keva_live_a "])
-    def test_a_fixed_key_that_cannot_be_one(self, keva, key):
-        one_sentence(keva("serve", "--port", "0", "--api-key", key), "A fixed API key")
+    def test_a_fixed_key_that_cannot_be_one(self, cli, key):
+        one_sentence(cli("serve", "--port", "0", "--api-key", key), "A fixed API key")
 
 
 class TestKeysAndWorkspaces:
-    def test_a_key_has_the_scope_and_workspace_it_is_made_with(self, serve, keva):
-        workspace = keva("workspaces", "create", "--name", "Second desk").stdout.split()[0]
+    def test_a_key_has_the_scope_and_workspace_it_is_made_with(self, serve, cli):
+        workspace = cli("workspaces", "create", "--name", "Second desk").stdout.split()[0]
         words = ["keys", "create", "--name", "report", "--scope", "tickets:read", "--workspace", workspace]
-        key = keva(*words).stdout.split()[1]
+        key = cli(*words).stdout.split()[1]
         running = serve()
 
         assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
         assert httpx.post(running.origin + TICKETS, json=NEW, headers=bearer(key)).status_code == 403
-        listed = keva("keys", "list").stdout
+        listed = cli("keys", "list").stdout
         assert re.search(rf"report +{key[-4:]} +tickets:read +{workspace}", listed)
         assert key not in listed
 
-    def test_changes_are_heeded_by_a_running_server_at_its_next_request(self, serve, keva):
+    def test_changes_are_heeded_by_a_running_server_at_its_next_request(self, serve, cli):
         running = serve("--api-key", "keva_live_fixed")
-        key_id, key = keva("keys", "create").stdout.split()
+        key_id, key = cli("keys", "create").stdout.split()
         with httpx.Client(base_url=running.origin, headers=bearer(key)) as client:
             assert client.get(TICKETS).status_code == 200
-            assert keva("keys", "revoke", key_id).stdout == f"Revoked {key_id}.\n"
+            assert cli("keys", "revoke", key_id).stdout == f"Revoked {key_id}.\n"
             assert client.get(TICKETS).status_code == 401
 
-    def test_when_a_key_was_last_used_is_noted_at_the_latest_when_the_server_stops(self, serve, keva):
-        key = keva("keys", "create").stdout.split()[1]
+    def test_when_a_key_was_last_used_is_noted_at_the_latest_when_the_server_stops(self, serve, cli):
+        key = cli("keys", "create").stdout.split()[1]
         running = serve()
         assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
         running.stop()
-        assert len(re.findall(r"\d{4}-\d\d-\d\dT", keva("keys", "list").stdout)) == 2
+        assert len(re.findall(r"\d{4}-\d\d-\d\dT", cli("keys", "list").stdout)) == 2
 
-    def test_what_is_not_there_is_told(self, keva):
-        keva("seed", "1")
-        one_sentence(keva("keys", "revoke", "key_nope"), "There is no key key_nope")
-        by_text = keva("keys", "revoke", "keva_live_" + "0" * 60 + "beef")
+    def test_what_is_not_there_is_told(self, cli):
+        cli("seed", "1")
+        one_sentence(cli("keys", "revoke", "key_nope"), "There is no key key_nope")
+        by_text = cli("keys", "revoke", "keva_live_" + "0" * 60 + "beef")
         one_sentence(by_text, "keva_live_...beef")
         assert "0000" not in by_text.stderr
-        one_sentence(keva("keys", "create", "--workspace", "ws_nope"), "no such workspace")
+        one_sentence(cli("keys", "create", "--workspace", "ws_nope"), "no such workspace")
 
     @pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 256])
-    def test_a_name_is_one_line(self, keva, name):
-        assert keva("workspaces", "create", "--name", name).returncode == 2
-        assert keva("keys", "create", "--name", name).returncode == 2
+    def test_a_name_is_one_line(self, cli, name):
+        assert cli("workspaces", "create", "--name", name).returncode == 2
+        assert cli("keys", "create", "--name", name).returncode == 2
 
 
-def test_a_full_standard_output_is_told_in_one_sentence(keva, tmp_path):
-    keva("seed", "1")
+def test_a_full_standard_output_is_told_in_one_sentence(cli, tmp_path):
+    cli("seed", "1")
     with open("/dev/full", "w") as full:
         command = [sys.executable, APP, "keys", "list"]
         done = subprocess.run(command, cwd=tmp_path, env=environ(), stdout=full, stderr=subprocess.PIPE, text=True)
@@ -276,8 +276,8 @@ def test_a_full_standard_output_is_told_in_one_sentence(keva, tmp_path):
     assert "bug" not in done.stderr
 
 
-def test_help_and_version_are_shown(keva):
-    assert shlex.split(keva("--version").stdout)[0] == "keva"
-    listed = keva("--help").stdout
+def test_help_and_version_are_shown(cli):
+    assert shlex.split(cli("--version").stdout)[0] == "keva"
+    listed = cli("--help").stdout
     for command in ("serve", "keys", "workspaces", "backup", "restore", "check", "import", "export", "seed", "openapi"):
         assert re.search(rf"^  {command} ", listed, re.MULTILINE)

@@ -10,20 +10,20 @@ import httpx
 import pytest
 
 from keva import identity
-from keva.clock import Clock
-from keva.db import Desk
 from keva.errors import NotFound
+from keva.storage.database import Database
+from keva.testing.clock import Clock
 
 TICKETS = "/api/v1/tickets"
 
 
 @pytest.fixture
-def desk(tmp_path):
+def database(tmp_path):
     clock = Clock()
     clock.freeze("2024-01-15T10:30:00Z")
-    desk = Desk(tmp_path / "keva.db", identity.mint, clock)
-    yield desk
-    desk.close()
+    database = Database(tmp_path / "keva.db", identity.mint, clock)
+    yield database
+    database.close()
 
 
 def kept(path):
@@ -41,10 +41,10 @@ def test_a_minted_id_is_a_prefix_and_twenty_random_characters_each_as_likely_as_
     assert all(1750 < count < 2250 for count in counts.values())  # 2000 on average, within 5.7 deviations
 
 
-def test_a_made_key_is_told_once_and_only_its_digest_and_its_end_are_kept(keva, tmp_path):
-    workspace = keva("workspaces", "create", "--name", "Second desk").stdout.split()[0]
+def test_a_made_key_is_told_once_and_only_its_digest_and_its_end_are_kept(cli, tmp_path):
+    workspace = cli("workspaces", "create", "--name", "Second desk").stdout.split()[0]
     words = ["--name", "a report", "--workspace", workspace, "--scope", "tickets:write", "--scope", "tickets:read"]
-    told = re.fullmatch(r"(key_[0-9a-z]{20})  (keva_live_[0-9a-f]{64})\n", keva("keys", "create", *words).stdout)
+    told = re.fullmatch(r"(key_[0-9a-z]{20})  (keva_live_[0-9a-f]{64})\n", cli("keys", "create", *words).stdout)
     assert told
     id, key = told.groups()
 
@@ -63,38 +63,38 @@ def test_a_made_key_is_told_once_and_only_its_digest_and_its_end_are_kept(keva, 
     }
 
 
-def test_without_options_a_key_has_both_scopes_and_all_workspaces(keva, tmp_path):
-    keva("keys", "create")
+def test_without_options_a_key_has_both_scopes_and_all_workspaces(cli, tmp_path):
+    cli("keys", "create")
     [row] = kept(tmp_path / "keva.db")
     assert (row["scopes"], row["workspace"]) == ("tickets:read tickets:write", None)
 
 
-def test_a_key_revoked_again_keeps_the_time_at_which_it_ended(desk):
-    with desk.write() as tx:
+def test_a_key_revoked_again_keeps_the_time_at_which_it_ended(database):
+    with database.write() as tx:
         made = identity.create_key(tx, "first")
     for _ in range(2):
-        with desk.write() as tx:
+        with database.write() as tx:
             identity.revoke_key(tx, made["id"])
-        desk.clock.advance(60)
-    [row] = identity.list_keys(desk.read())
+        database.clock.advance(60)
+    [row] = identity.list_keys(database.read())
     assert row["revoked_at"] == "2024-01-15T10:30:00Z"
 
 
-def test_when_a_key_was_last_used_is_when_it_was_and_not_when_that_was_stored(desk):
-    with desk.write() as tx:
+def test_when_a_key_was_last_used_is_when_it_was_and_not_when_that_was_stored(database):
+    with database.write() as tx:
         key = identity.create_key(tx, "first")["key"]
     ring = identity.Keyring()
-    ring.caller(desk.read(), f"Bearer {key}", desk.clock)
-    desk.clock.advance(60)
-    ring.store_last_used(desk)
-    [row] = identity.list_keys(desk.read())
+    ring.authenticate(database.read(), f"Bearer {key}", database.clock)
+    database.clock.advance(60)
+    ring.store_last_used(database)
+    [row] = identity.list_keys(database.read())
     assert row["last_used_at"] == "2024-01-15T10:30:00Z"
 
 
-def test_a_key_of_a_workspace_that_is_not_there_is_not_made(desk):
-    with pytest.raises(NotFound), desk.write() as tx:
+def test_a_key_of_a_workspace_that_is_not_there_is_not_made(database):
+    with pytest.raises(NotFound), database.write() as tx:
         identity.create_key(tx, "first", workspace_id="ws_nope")
-    assert identity.list_keys(desk.read()) == []
+    assert identity.list_keys(database.read()) == []
 
 
 @pytest.mark.parametrize("key", ["keva_live_x", "keva_live_two words", "keva_live_schlüssel", "keva_live_🔑"])

@@ -4,11 +4,14 @@ import sqlite3
 
 import pytest
 
-from keva import identity, schema, seed, tickets, transfer, workspaces
-from keva.db import Desk
+from keva import identity, tickets, workspaces
 from keva.identity import SCOPES, Caller, Keyring
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
-from keva.tx import Read
+from keva.storage import schema
+from keva.storage.database import Database
+from keva.storage.transaction import Reader
+from keva.transfer import exporter, samples
+from keva.transfer.importer import TicketImporter
 
 EVERYTHING = Caller(None, SCOPES, None)
 ONE = Caller(None, SCOPES, 1)
@@ -17,53 +20,53 @@ MESSAGE = NewMessage.model_validate({"body": "Any update?", "senderEmail": "cust
 
 
 @pytest.fixture
-def desk(tmp_path):
-    desk = Desk(tmp_path / "keva.db", identity.mint)
-    with desk.write() as tx:
-        intake = transfer.Intake(tx)
-        for line in seed.lines(5000):
-            intake.store(line)
-    yield desk
-    desk.close()
+def database(tmp_path):
+    database = Database(tmp_path / "keva.db", identity.mint)
+    with database.write() as tx:
+        importer = TicketImporter(tx)
+        for line in samples.records(5000):
+            importer.store(line)
+    yield database
+    database.close()
 
 
 @pytest.fixture
-def asked(desk, monkeypatch):
+def asked(database, monkeypatch):
     """Every statement that runs from now on, with its values."""
     statements = {}
-    run = Read.all
+    run = Reader.all
 
     def remembered(self, sql, params=()):
         statements[sql] = params
         return run(self, sql, params)
 
-    monkeypatch.setattr(Read, "all", remembered)
+    monkeypatch.setattr(Reader, "all", remembered)
     return statements
 
 
-def ask_everything(desk):
+def ask_everything(database):
     for caller in (EVERYTHING, ONE):
         for page in (1, 100, 240):
             for status in (None, "open"):
                 query = ListQuery.model_construct(page=page, per_page=20, status=status, workspace_id=None)
-                tickets.list_page(desk.read(), caller, query)
-        tickets.get(desk.read(), caller, "tkt_seed7")
-        tickets.list_messages(desk.read(), caller, "tkt_seed7")
-        with desk.write() as tx:
+                tickets.list_page(database.read(), caller, query)
+        tickets.get(database.read(), caller, "tkt_seed7")
+        tickets.list_messages(database.read(), caller, "tkt_seed7")
+        with database.write() as tx:
             tickets.create(tx, caller, NEW)
             tickets.update(tx, caller, "tkt_seed7", TicketChange.model_validate({"status": "closed"}))
             tickets.add_message(tx, caller, "tkt_seed7", MESSAGE)
-    with desk.write() as tx:
+    with database.write() as tx:
         key = identity.create_key(tx, "one", SCOPES, workspaces.list_all(tx)[0]["id"])["key"]
-    caller = Keyring().caller(desk.read(), f"Bearer {key}", desk.clock)
-    caller.within(desk.read(), workspaces.list_all(desk.read())[0]["id"])
-    transfer._lines_after(desk.read(), 2500)
+    caller = Keyring().authenticate(database.read(), f"Bearer {key}", database.clock)
+    caller.within(database.read(), workspaces.list_all(database.read())[0]["id"])
+    exporter._lines_after(database.read(), 2500)
 
 
-def test_no_question_looks_at_every_ticket_or_sorts(desk, asked):
-    ask_everything(desk)
+def test_no_question_looks_at_every_ticket_or_sorts(database, asked):
+    ask_everything(database)
     plans = {}
-    with sqlite3.connect(desk.path) as connection:
+    with sqlite3.connect(database.path) as connection:
         for sql, params in asked.items():
             if sql.split()[0] in ("SELECT", "INSERT", "UPDATE"):
                 plans[sql] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
@@ -86,34 +89,34 @@ def test_no_question_looks_at_every_ticket_or_sorts(desk, asked):
         (EVERYTHING, None, "INTEGER PRIMARY KEY (rowid<?)"),
     ],
 )
-def test_a_list_goes_by_the_index_of_its_question(desk, asked, caller, status, index):
-    tickets.list_page(desk.read(), caller, ListQuery.model_construct(page=1, per_page=20, status=status))
+def test_a_list_goes_by_the_index_of_its_question(database, asked, caller, status, index):
+    tickets.list_page(database.read(), caller, ListQuery.model_construct(page=1, per_page=20, status=status))
     [(sql, params)] = asked.items()
-    with sqlite3.connect(desk.path) as connection:
+    with sqlite3.connect(database.path) as connection:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
     connection.close()
     assert [step for step in plan if step.endswith(index)], plan
 
 
 @pytest.mark.parametrize("status", ["open", "pending", "solved", "closed", None])
-def test_totals_are_true_after_every_kind_of_change(desk, status):
-    ask_everything(desk)
+def test_totals_are_true_after_every_kind_of_change(database, status):
+    ask_everything(database)
     for number in range(1, 40):
-        with desk.write() as tx:
+        with database.write() as tx:
             change = TicketChange.model_validate({"status": ("open", "pending", "solved", "closed")[number % 4]})
             tickets.update(tx, EVERYTHING, f"tkt_seed{number}", change)
 
-    there = desk.read().all("SELECT count(*) FROM tickets WHERE ifnull(?, status) = status", (status,))
+    there = database.read().all("SELECT count(*) FROM tickets WHERE ifnull(?, status) = status", (status,))
     query = ListQuery.model_construct(page=1, per_page=1, status=status)
-    assert tickets.list_page(desk.read(), EVERYTHING, query)[1] == there[0][0]
-    with sqlite3.connect(desk.path) as connection:
+    assert tickets.list_page(database.read(), EVERYTHING, query)[1] == there[0][0]
+    with sqlite3.connect(database.path) as connection:
         assert schema.problems_of(connection) == []
     connection.close()
 
 
-def test_a_deep_page_begins_within_a_block_of_where_it_lies(desk):
+def test_a_deep_page_begins_within_a_block_of_where_it_lies(database):
     query = ListQuery.model_construct(page=240, per_page=20, status=None, workspace_id=None)
-    below, before = tickets._skip_blocks(desk.read(), EVERYTHING, query)
+    below, before = tickets._skip_blocks(database.read(), EVERYTHING, query)
     assert below <= 5000
     assert before < 4096
-    assert tickets.list_page(desk.read(), EVERYTHING, query)[0].count('"id"') == 20
+    assert tickets.list_page(database.read(), EVERYTHING, query)[0].count('"id"') == 20

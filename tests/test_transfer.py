@@ -12,10 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keva import identity, schema, seed, transfer
-from keva.db import Desk
+from keva import identity
 from keva.errors import Invalid
-from keva.lines import TicketLine
+from keva.storage import schema
+from keva.storage.database import Database
+from keva.transfer import exporter, importer, samples
+from keva.transfer.importer import TicketImporter
+from keva.transfer.records import TicketRecord
 
 APP = Path(__file__).parents[1] / "app.py"
 LINE = {"subject": "It broke", "customerEmail": "customer@example.com", "messages": [{"body": "It really did."}]}
@@ -57,17 +60,17 @@ EVERYTHING = {
 
 
 @pytest.fixture
-def desk(tmp_path):
+def database(tmp_path):
     """A desk with one ticket, tkt_seed1, and its message msg_seed1a."""
-    desk = Desk(tmp_path / "desk.db", identity.mint)
-    with desk.write() as tx:
-        transfer.Intake(tx).store(next(seed.lines(1)))
-    yield desk
-    desk.close()
+    database = Database(tmp_path / "desk.db", identity.mint)
+    with database.write() as tx:
+        TicketImporter(tx).store(next(samples.records(1)))
+    yield database
+    database.close()
 
 
 @pytest.fixture
-def keva(tmp_path):
+def cli(tmp_path):
     """Runs a command in an empty folder."""
 
     def run(*arguments, lines=()):
@@ -97,8 +100,8 @@ def served(tmp_path):
         process.communicate(timeout=10)
 
 
-def test_what_is_given_is_kept_and_what_is_missing_is_as_a_create_has_it(keva, served):
-    assert keva("import", "-", lines=[EVERYTHING, LINE]).stdout == "Imported 2 tickets into keva.db.\n"
+def test_what_is_given_is_kept_and_what_is_missing_is_as_a_create_has_it(cli, served):
+    assert cli("import", "-", lines=[EVERYTHING, LINE]).stdout == "Imported 2 tickets into keva.db.\n"
 
     with served() as client:
         new, kept = client.get("/api/v1/tickets").json()["data"]
@@ -111,18 +114,18 @@ def test_what_is_given_is_kept_and_what_is_missing_is_as_a_create_has_it(keva, s
         assert message["createdAt"] == new["createdAt"] == new["updatedAt"]
 
 
-def test_null_is_taken_where_an_answer_shows_it(keva):
+def test_null_is_taken_where_an_answer_shows_it(cli):
     nulls = {"customerName": None, "assignedTo": None, "resolutionType": None}
-    assert keva("import", "-", lines=[LINE | nulls]).returncode == 0
-    assert "source must not be null" in keva("import", "-", lines=[LINE | {"source": None}]).stderr
+    assert cli("import", "-", lines=[LINE | nulls]).returncode == 0
+    assert "source must not be null" in cli("import", "-", lines=[LINE | {"source": None}]).stderr
 
 
-def test_an_export_imported_into_an_empty_file_gives_the_same_answers(keva, served):
-    keva("seed", "250")
-    keva("import", "-", lines=[EVERYTHING])
-    exported = keva("export", "-").stdout
-    assert keva("export", "tickets.jsonl").stdout == "Exported 251 tickets to tickets.jsonl.\n"
-    keva("import", "tickets.jsonl", "--db", "copy.db")
+def test_an_export_imported_into_an_empty_file_gives_the_same_answers(cli, served):
+    cli("seed", "250")
+    cli("import", "-", lines=[EVERYTHING])
+    exported = cli("export", "-").stdout
+    assert cli("export", "tickets.jsonl").stdout == "Exported 251 tickets to tickets.jsonl.\n"
+    cli("import", "tickets.jsonl", "--db", "copy.db")
 
     with served() as one, served("copy.db") as other:
         ids = [json.loads(line)["id"] for line in exported.splitlines()]
@@ -131,7 +134,7 @@ def test_an_export_imported_into_an_empty_file_gives_the_same_answers(keva, serv
         paths += [f"/api/v1/tickets/{ticket}{more}" for ticket in ids[::10] for more in ("", "/messages")]
         for path in paths:
             assert one.get(path).content == other.get(path).content
-    assert keva("export", "-", "--db", "copy.db").stdout.splitlines()[-1] == exported.splitlines()[-1]
+    assert cli("export", "-", "--db", "copy.db").stdout.splitlines()[-1] == exported.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -156,71 +159,71 @@ def test_an_export_imported_into_an_empty_file_gives_the_same_answers(keva, serv
         ("", "empty"),
     ],
 )
-def test_a_bad_line_stops_it_all_and_is_named_with_its_field(desk, line, told):
+def test_a_bad_line_stops_it_all_and_is_named_with_its_field(database, line, told):
     wrong = line if isinstance(line, str) else json.dumps(LINE | line)
     lines = [json.dumps(LINE), json.dumps(LINE), wrong, json.dumps(LINE)]
 
     with pytest.raises(Invalid, match=r"^Line 3: ") as refused:
-        transfer.import_lines(desk, io.BytesIO("\n".join(lines).encode()), lambda _: None)
+        importer.import_tickets(database, io.BytesIO("\n".join(lines).encode()), lambda _: None)
 
     assert told in str(refused.value)
-    assert desk.read().all("SELECT id FROM tickets") == [("tkt_seed1",)]
+    assert database.read().all("SELECT id FROM tickets") == [("tkt_seed1",)]
 
 
-def test_a_bad_line_is_one_sentence_on_standard_error(keva):
-    done = keva("import", "-", lines=[LINE, LINE | {"subject": ""}])
+def test_a_bad_line_is_one_sentence_on_standard_error(cli):
+    done = cli("import", "-", lines=[LINE, LINE | {"subject": ""}])
 
     assert done.returncode == 1
     assert done.stderr == "Error: Line 2: subject must not be blank. Nothing was imported.\n"
-    assert keva("export", "-").stdout == ""
+    assert cli("export", "-").stdout == ""
 
 
-def test_what_was_imported_is_counted_and_so_is_what_comes_after(desk):
+def test_what_was_imported_is_counted_and_so_is_what_comes_after(database):
     lines = [json.dumps(LINE | {"status": status, "workspaceId": "ws_second"}) for status in ("open", "closed", "open")]
-    transfer.import_lines(desk, io.BytesIO("\n".join(lines).encode()), lambda _: None)
+    importer.import_tickets(database, io.BytesIO("\n".join(lines).encode()), lambda _: None)
     with pytest.raises(Invalid):
-        transfer.import_lines(desk, io.BytesIO(b"{}"), lambda _: None)
-    with desk.write() as tx:
-        transfer.Intake(tx).store(TicketLine.model_validate(LINE))
+        importer.import_tickets(database, io.BytesIO(b"{}"), lambda _: None)
+    with database.write() as tx:
+        TicketImporter(tx).store(TicketRecord.model_validate(LINE))
 
-    counted = desk.read().all("SELECT status, tickets FROM ticket_counts WHERE workspace = 0 AND block = -1")
+    counted = database.read().all("SELECT status, tickets FROM ticket_counts WHERE workspace = 0 AND block = -1")
     assert dict(counted) == {"open": 4, "closed": 1}
-    with sqlite3.connect(desk.path) as connection:
+    with sqlite3.connect(database.path) as connection:
         assert schema.problems_of(connection) == []
     connection.close()
 
 
 @pytest.mark.parametrize("name", ["keva.db", "other.db", "notes.txt", "keva.db-lock"])
-def test_an_export_replaces_an_older_one_and_nothing_else(keva, tmp_path, name):
-    keva("seed", "2")
-    keva("seed", "2", "--db", "other.db")
+def test_an_export_replaces_an_older_one_and_nothing_else(cli, tmp_path, name):
+    cli("seed", "2")
+    cli("seed", "2", "--db", "other.db")
     (tmp_path / "notes.txt").write_text("Dear diary")
     before = (tmp_path / name).read_bytes()
 
-    done = keva("export", name)
+    done = cli("export", name)
 
     assert (done.returncode, "is no export of tickets" in done.stderr) == (1, True)
     assert (tmp_path / name).read_bytes() == before
-    assert keva("export", "out.jsonl").returncode == keva("export", "out.jsonl").returncode == 0
+    assert cli("export", "out.jsonl").returncode == cli("export", "out.jsonl").returncode == 0
 
 
-def test_an_id_that_stands_twice_in_the_file_stops_it_all(keva):
-    done = keva("import", "-", lines=[LINE | {"id": "tkt_1"}, LINE | {"id": "tkt_1"}])
+def test_an_id_that_stands_twice_in_the_file_stops_it_all(cli):
+    done = cli("import", "-", lines=[LINE | {"id": "tkt_1"}, LINE | {"id": "tkt_1"}])
     assert "Line 2: id tkt_1 is there already" in done.stderr
 
 
-def test_seeds_are_always_the_same(keva):
-    keva("seed", "50")
-    keva("seed", "50", "--db", "other.db")
+def test_seeds_are_always_the_same(cli):
+    cli("seed", "50")
+    cli("seed", "50", "--db", "other.db")
 
     def tickets(db):
-        return re.sub(r'"workspaceId":"\w+"', "", keva("export", "-", "--db", db).stdout)
+        return re.sub(r'"workspaceId":"\w+"', "", cli("export", "-", "--db", db).stdout)
 
     assert tickets("keva.db") == tickets("other.db")
-    assert keva("seed", "60").returncode == 1
+    assert cli("seed", "60").returncode == 1
 
 
-def test_a_server_answers_writes_with_503_during_an_import_and_reads_as_ever(keva, served, tmp_path):
+def test_a_server_answers_writes_with_503_during_an_import_and_reads_as_ever(cli, served, tmp_path):
     client = served()
     new = {"subject": "Meanwhile", "customerEmail": "customer@example.com", "body": "Hello"}
     importing = subprocess.Popen(
@@ -243,24 +246,24 @@ def test_a_server_answers_writes_with_503_during_an_import_and_reads_as_ever(kev
     client.close()
 
 
-def test_an_export_is_of_one_moment(desk):
+def test_an_export_is_of_one_moment(database):
     """A ticket that comes while it runs is not in it."""
-    with desk.write() as tx:
-        intake = transfer.Intake(tx)
-        for line in seed.lines(1501):
+    with database.write() as tx:
+        importer = TicketImporter(tx)
+        for line in samples.records(1501):
             if line.id != "tkt_seed1":
-                intake.store(line)
+                importer.store(line)
 
     def add(*_):
         def write():
-            with desk.write() as tx:
-                transfer.Intake(tx).store(TicketLine.model_validate(LINE))
+            with database.write() as tx:
+                TicketImporter(tx).store(TicketRecord.model_validate(LINE))
 
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()
 
     out = io.BytesIO()
-    assert transfer.export_lines(desk, out, add) == 1501
+    assert exporter.export_tickets(database, out, add) == 1501
     assert len(out.getvalue().splitlines()) == 1501
-    assert desk.read().one("SELECT count(*) FROM tickets")[0] > 1501
+    assert database.read().one("SELECT count(*) FROM tickets")[0] > 1501

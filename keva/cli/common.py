@@ -10,28 +10,28 @@ from typing import Any
 import click
 
 from keva import identity
-from keva.db import Desk
-from keva.settings import Setting
+from keva.cli.settings import Option
+from keva.storage.database import Database
 
 
-def takes(*settings: Setting) -> Callable[[Any], Any]:
-    """Gives a command the options of those settings."""
+def takes(*options: Option) -> Callable[[Any], Any]:
+    """Gives a command the given options."""
 
     def add(command: Any) -> Any:
-        for setting in reversed(settings):
-            command = setting.option()(command)
+        for option in reversed(options):
+            command = option.decorator()(command)
         return command
 
     return add
 
 
 @contextmanager
-def open_desk(db: Path, create: bool = False) -> Iterator[Desk]:
-    desk = Desk(db, identity.mint, create=create)
+def open_database(db: Path, create: bool = False) -> Iterator[Database]:
+    database = Database(db, identity.mint, create=create)
     try:
-        yield desk
+        yield database
     finally:
-        desk.close()
+        database.close()
 
 
 class Progress:

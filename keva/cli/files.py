@@ -7,13 +7,15 @@ from typing import BinaryIO
 
 import click
 
-from keva import backup as backups
-from keva import copies, transfer
-from keva import seed as seeds
-from keva.cli.common import Progress, open_desk, takes
-from keva.db import LOCK, SERVING, told_of
-from keva.errors import CannotStart
-from keva.settings import DB
+from keva.cli.common import Progress, open_database, takes
+from keva.cli.settings import DB
+from keva.errors import FileUnusable
+from keva.storage import backups, copies
+from keva.storage.opening import reporting_errors
+from keva.storage.paths import LOCK, SERVING, WAL
+from keva.transfer import samples
+from keva.transfer.exporter import export_tickets
+from keva.transfer.importer import TicketImporter, import_tickets
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -45,7 +47,7 @@ def check(db: Path) -> None:
     for problem in problems:
         click.echo(f"{db}: {problem}", err=True)
     if problems:
-        raise CannotStart(f"{db} is damaged: restore a backup.")
+        raise FileUnusable(f"{db} is damaged: restore a backup.")
     click.echo(f"{db} is sound.")
 
 
@@ -55,8 +57,8 @@ def check(db: Path) -> None:
 def import_file(db: Path, file: BinaryIO) -> None:
     """Store the tickets of FILE (- for standard input), a JSON line each: all of them or, if one is wrong, none."""
     size = os.fstat(file.fileno()).st_size  # 0 for a pipe
-    with open_desk(db, create=True) as desk, Progress("Importing") as progress:
-        number = transfer.import_lines(desk, file, lambda read: progress.show(read, size))
+    with open_database(db, create=True) as database, Progress("Importing") as progress:
+        number = import_tickets(database, file, lambda read: progress.show(read, size))
     click.echo(f"Imported {number} tickets into {db}.")
 
 
@@ -65,14 +67,14 @@ def import_file(db: Path, file: BinaryIO) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 def export_file(db: Path, file: Path) -> None:
     """Write all tickets to FILE (- for standard output), a JSON line each."""
-    with open_desk(db) as desk, Progress("Exporting") as progress:
+    with open_database(db) as database, Progress("Exporting") as progress:
         if file == Path("-"):
-            transfer.export_lines(desk, sys.stdout.buffer, progress.show)
+            export_tickets(database, sys.stdout.buffer, progress.show)
             return
-        with told_of(file):
+        with reporting_errors(file):
             _refuse_what_is_no_export(file)
-        with told_of(file), copies.in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
-            number = transfer.export_lines(desk, lines, progress.show)
+        with reporting_errors(file), copies.in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
+            number = export_tickets(database, lines, progress.show)
     click.echo(f"Exported {number} tickets to {file}.")
 
 
@@ -81,10 +83,10 @@ def export_file(db: Path, file: Path) -> None:
 @click.argument("count", metavar="N", type=click.IntRange(1))
 def seed(db: Path, count: int) -> None:
     """Make N plausible tickets with messages, always the same ones."""
-    with open_desk(db, create=True) as desk, Progress("Seeding") as progress, desk.write() as tx:
-        intake = transfer.Intake(tx)
-        for number, line in enumerate(seeds.lines(count), 1):
-            intake.store(line)
+    with open_database(db, create=True) as database, Progress("Seeding") as progress, database.write() as tx:
+        importer = TicketImporter(tx)
+        for number, record in enumerate(samples.records(count), 1):
+            importer.store(record)
             progress.show(number, count)
     click.echo(f"Made {count} tickets in {db}.")
 
@@ -93,11 +95,11 @@ def _refuse_what_is_no_export(file: Path) -> None:
     """An export replaces an older one or fills an empty file, and never a database, what goes with one, or more."""
     if not file.exists():
         return
-    if file.is_file() and not file.name.endswith((LOCK, SERVING, "-wal")):
+    if file.is_file() and not file.name.endswith((LOCK, SERVING, WAL)):
         with file.open("rb") as there:
             if there.read(1) in (b"", b"{"):
                 return
-    raise CannotStart(f"{file} is no export of tickets, and is left as it is: name another file.")
+    raise FileUnusable(f"{file} is no export of tickets, and is left as it is: name another file.")
 
 
 COMMANDS = (backup, restore, check, import_file, export_file, seed)

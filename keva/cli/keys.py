@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from keva import identity, workspaces
-from keva.cli.common import open_desk, show_table, takes
-from keva.settings import DB
+from keva.cli.common import open_database, show_table, takes
+from keva.cli.settings import DB
 
 
 def _one_line(_: click.Context, __: click.Parameter, name: str) -> str:
@@ -29,7 +29,7 @@ def keys() -> None:
 )
 def create_key(db: Path, name: str, workspace: str | None, scopes: tuple[str, ...]) -> None:
     """Make a key, and show it this once."""
-    with open_desk(db, create=True) as desk, desk.write() as tx:
+    with open_database(db, create=True) as database, database.write() as tx:
         made = identity.create_key(tx, name, scopes or identity.SCOPES, workspace)
     click.echo(f"{made['id']}  {made['key']}")
 
@@ -38,8 +38,8 @@ def create_key(db: Path, name: str, workspace: str | None, scopes: tuple[str, ..
 @takes(DB)
 def list_keys(db: Path) -> None:
     """List the keys, without their texts."""
-    with open_desk(db) as desk:
-        rows = identity.list_keys(desk.read())
+    with open_database(db) as database:
+        rows = identity.list_keys(database.read())
     show_table(["id", "name", "last_four", "scopes", "workspace_id", "created_at", "last_used_at", "revoked_at"], rows)
 
 
@@ -48,7 +48,7 @@ def list_keys(db: Path) -> None:
 @click.argument("id")
 def revoke_key(db: Path, id: str) -> None:
     """Revoke the key with that id."""
-    with open_desk(db) as desk, desk.write() as tx:
+    with open_database(db) as database, database.write() as tx:
         identity.revoke_key(tx, id)
     click.echo(f"Revoked {id}.")
 
@@ -63,7 +63,7 @@ def workspace_group() -> None:
 @click.option("--name", required=True, callback=_one_line, help="What the workspace is for.")
 def create_workspace(db: Path, name: str) -> None:
     """Make a workspace."""
-    with open_desk(db, create=True) as desk, desk.write() as tx:
+    with open_database(db, create=True) as database, database.write() as tx:
         made = workspaces.create(tx, name)
     click.echo(f"{made['id']}  {made['name']}")
 
@@ -72,8 +72,8 @@ def create_workspace(db: Path, name: str) -> None:
 @takes(DB)
 def list_workspaces(db: Path) -> None:
     """List the workspaces; tickets go to the first unless another is picked."""
-    with open_desk(db) as desk:
-        rows = workspaces.list_all(desk.read())
+    with open_database(db) as database:
+        rows = workspaces.list_all(database.read())
     show_table(["id", "name", "created_at"], rows)
 
 

@@ -15,7 +15,7 @@ def main(rounds: int = 5, seconds: int = 2, tickets: int = 1000) -> None:
         db = Path(folder, "keva.db")
         load.seed(db, tickets)
         with load.running(load.ceiling()) as ceiling, load.running(load.keva(db)) as ours:
-            for name, path, script in load.CALLS:
+            for name, path, script in load.ENDPOINTS:
                 sides = {"ceiling": (f"{ceiling}{path}", script), "ours": (f"{ours}{path}", script)}
                 figures = load.in_turn(sides, rounds, seconds)
                 _row(name, figures["ours"], figures["ceiling"])

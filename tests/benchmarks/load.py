@@ -132,7 +132,7 @@ wrk.body = '{"body": "Any update on this?", "senderEmail": "customer@example.com
 """
 
 _TICKET = "/api/v1/tickets/tkt_seed7"
-CALLS = (
+ENDPOINTS = (
     ("get", _TICKET, ""),
     ("list of 20", "/api/v1/tickets?status=open", ""),
     ("messages", f"{_TICKET}/messages", ""),

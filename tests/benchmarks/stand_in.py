@@ -14,9 +14,9 @@ from keva.testing import Keva
 def main() -> None:
     print(f"{'what a suite feels':44}{'ms':>8}{'at most':>9}")
     _row("start to the first answer, beyond imports", _median(_start, 20), 100)
-    with Keva() as desk:
-        _row("reset of a desk of 100 tickets", _median(lambda: _reset(desk), 50), 2)
-        _row("seed of 1,000 tickets", _median(lambda: _seed(desk), 10), 100)
+    with Keva() as keva:
+        _row("reset of a desk of 100 tickets", _median(lambda: _reset(keva), 50), 2)
+        _row("seed of 1,000 tickets", _median(lambda: _seed(keva), 10), 100)
     _row("the plugin, to a suite that does not use it", _median(_plugin, 9), 5)
 
 
@@ -30,22 +30,22 @@ def _median(timed: Callable[[], float], times: int) -> float:
 
 def _start() -> float:
     before = time.perf_counter()
-    with Keva() as desk:
-        httpx.get(f"{desk.url}/healthz")
+    with Keva() as keva:
+        httpx.get(f"{keva.url}/healthz")
         return time.perf_counter() - before
 
 
-def _reset(desk: Keva) -> float:
-    desk.seed([{} for _ in range(100)])
+def _reset(keva: Keva) -> float:
+    keva.seed([{} for _ in range(100)])
     before = time.perf_counter()
-    desk.reset()
+    keva.reset()
     return time.perf_counter() - before
 
 
-def _seed(desk: Keva) -> float:
-    desk.reset()
+def _seed(keva: Keva) -> float:
+    keva.reset()
     before = time.perf_counter()
-    desk.seed([{} for _ in range(1000)])
+    keva.seed([{} for _ in range(1000)])
     return time.perf_counter() - before
 
 

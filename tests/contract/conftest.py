@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from .desk import WRITES, Desk, Write
+from .client import WRITES, Client, Write
 
 APP = Path(__file__).parents[2] / "app.py"
 FIXED_KEY = "keva_live_your_api_key"
@@ -54,24 +54,24 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
 
 
 @pytest.fixture(scope="session")
-def desk(settings: Mapping[str, str]) -> Iterator[Desk]:
-    with Desk(settings) as desk:
-        yield desk
+def client(settings: Mapping[str, str]) -> Iterator[Client]:
+    with Client(settings) as client:
+        yield client
 
 
 @pytest.fixture
-def ticket(desk: Desk) -> dict:
-    return desk.ticket(desk.create()["id"])
+def ticket(client: Client) -> dict:
+    return client.ticket(client.create()["id"])
 
 
 @pytest.fixture(params=WRITES, ids=str)
-def write(desk: Desk, request: pytest.FixtureRequest) -> Write:
-    return Write(desk, request.param)
+def write(client: Client, request: pytest.FixtureRequest) -> Write:
+    return Write(client, request.param)
 
 
 @pytest.fixture(scope="session")
-def _aged_tickets(desk: Desk) -> list[dict]:
-    made = [desk.ticket(desk.create()["id"]) for _ in range(20)]
+def _aged_tickets(client: Client) -> list[dict]:
+    made = [client.ticket(client.create()["id"]) for _ in range(20)]
     time.sleep(1.1)
     return made
 

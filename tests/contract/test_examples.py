@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .desk import TICKETS, Desk
+from .client import TICKETS, Client
 
 LIST_TICKETS = r"""curl "https://app.keva.support/api/v1/tickets?status=open&per_page=10" \
 -H "Authorization: Bearer keva_live_your_api_key"
@@ -105,10 +105,10 @@ MESSAGES = """{
 class Terminal:
     """Where the page's lines are pasted; tells the status and the body of what came back."""
 
-    def __init__(self, desk: Desk, folder: Path) -> None:
+    def __init__(self, client: Client, folder: Path) -> None:
         if not (shutil.which("curl") and shutil.which("bash")):
             pytest.skip("needs curl and bash")
-        self.desk = desk
+        self.client = client
         # The lines stay as they are on the page; curl's own settings have it tell the status.
         (folder / ".curlrc").write_text('silent\nshow-error\nwrite-out = "\\n%{http_code}"\n')
         self.environment = {**os.environ, "CURL_HOME": str(folder)}
@@ -116,16 +116,16 @@ class Terminal:
             self.environment["NO_PROXY"] = self.environment["no_proxy"] = "127.0.0.1"
 
     def paste(self, line: str, ticket_id: str = "", key: str = "") -> tuple[int, Any]:
-        line = line.replace("https://app.keva.support", self.desk.url)
-        line = line.replace("tkt_abc123", ticket_id).replace("keva_live_your_api_key", key or self.desk.key)
+        line = line.replace("https://app.keva.support", self.client.url)
+        line = line.replace("tkt_abc123", ticket_id).replace("keva_live_your_api_key", key or self.client.key)
         done = subprocess.run(["bash", "-c", line], capture_output=True, check=True, env=self.environment)
         body, status = done.stdout.decode().rsplit("\n", 1)
         return int(status), json.loads(body)
 
 
 @pytest.fixture
-def terminal(desk: Desk, tmp_path: Path) -> Terminal:
-    return Terminal(desk, tmp_path)
+def terminal(client: Client, tmp_path: Path) -> Terminal:
+    return Terminal(client, tmp_path)
 
 
 def assert_like(answered: dict[str, Any], shown: dict[str, Any]) -> None:
@@ -136,9 +136,9 @@ def assert_like(answered: dict[str, Any], shown: dict[str, Any]) -> None:
             assert type(answered[field]) is type(value), field
 
 
-def test_the_list_example_answers_a_page_of_ten_open_tickets(desk: Desk, terminal: Terminal) -> None:
+def test_the_list_example_answers_a_page_of_ten_open_tickets(client: Client, terminal: Terminal) -> None:
     for _ in range(11):
-        desk.create()
+        client.create()
     shown = json.loads(LISTED)
     status, answered = terminal.paste(LIST_TICKETS)
     assert status == 200
@@ -160,9 +160,9 @@ def test_the_create_example_answers_what_the_page_says_but_for_the_id_and_the_ti
     assert answered["data"] | {"id": "tkt_xyz789", "createdAt": "2024-01-15T14:22:00Z"} == shown["data"]
 
 
-def test_the_create_example_stores_the_message_of_the_page(desk: Desk, terminal: Terminal) -> None:
+def test_the_create_example_stores_the_message_of_the_page(client: Client, terminal: Terminal) -> None:
     _, answered = terminal.paste(CREATE_TICKET)
-    [message] = desk.messages(answered["data"]["id"])
+    [message] = client.messages(answered["data"]["id"])
     assert message["body"] == "My order #12345 was supposed to arrive yesterday but I havent received it yet."
 
 
@@ -173,29 +173,29 @@ def test_the_get_example_answers_a_ticket_as_the_list_shows_it(terminal: Termina
     assert_like(answered["data"], json.loads(LISTED)["data"][0])
 
 
-def test_the_update_example_answers_the_changed_ticket(desk: Desk, terminal: Terminal, ticket: dict) -> None:
+def test_the_update_example_answers_the_changed_ticket(client: Client, terminal: Terminal, ticket: dict) -> None:
     status, answered = terminal.paste(UPDATE_TICKET, ticket["id"])
     assert status == 200
     assert (answered["data"]["status"], answered["data"]["priority"]) == ("pending", "high")
-    assert answered == {"data": desk.ticket(ticket["id"])}
+    assert answered == {"data": client.ticket(ticket["id"])}
     assert_like(answered["data"], json.loads(LISTED)["data"][0])
 
 
-def test_the_add_message_example_answers_the_message(desk: Desk, terminal: Terminal, ticket: dict) -> None:
+def test_the_add_message_example_answers_the_message(client: Client, terminal: Terminal, ticket: dict) -> None:
     status, answered = terminal.paste(ADD_MESSAGE, ticket["id"])
     assert status == 201
     assert list(answered) == ["data"]
     # As the second message of the page: its sender has no name.
     assert_like(answered["data"], json.loads(MESSAGES)["data"][1])
     assert answered["data"]["body"] == "Any update on this?"
-    assert answered["data"] == desk.messages(ticket["id"])[-1]
+    assert answered["data"] == client.messages(ticket["id"])[-1]
 
 
-def test_the_messages_of_a_ticket_look_as_on_the_page(desk: Desk, terminal: Terminal) -> None:
+def test_the_messages_of_a_ticket_look_as_on_the_page(client: Client, terminal: Terminal) -> None:
     inbound, outbound = json.loads(MESSAGES)["data"]
-    ticket = desk.create(customerName=inbound["senderName"], body=inbound["body"])
+    ticket = client.create(customerName=inbound["senderName"], body=inbound["body"])
     sent = {field: outbound[field] for field in ("direction", "senderEmail", "body")}
-    desk.post(f"{TICKETS}/{ticket['id']}/messages", sent)
+    client.post(f"{TICKETS}/{ticket['id']}/messages", sent)
     status, answered = terminal.paste(LIST_MESSAGES, ticket["id"])
     assert status == 200
     assert list(answered) == ["data"]
@@ -206,8 +206,8 @@ def test_the_messages_of_a_ticket_look_as_on_the_page(desk: Desk, terminal: Term
 
 
 @pytest.mark.parametrize("line", [LIST_TICKETS, CREATE_TICKET], ids=["list", "create"])
-def test_the_key_of_the_page_may_be_the_desks_fixed_key(desk: Desk, terminal: Terminal, line: str) -> None:
-    if desk.needs("KEVA_ALL_WORKSPACES_API_KEY") != "keva_live_your_api_key":
+def test_the_key_of_the_page_may_be_the_desks_fixed_key(client: Client, terminal: Terminal, line: str) -> None:
+    if client.needs("KEVA_ALL_WORKSPACES_API_KEY") != "keva_live_your_api_key":
         pytest.skip("needs keva_live_your_api_key as KEVA_ALL_WORKSPACES_API_KEY")
     status, _ = terminal.paste(line, key="keva_live_your_api_key")
     assert status in (200, 201)

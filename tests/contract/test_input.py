@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .desk import ADD_MESSAGE, CALLS, CREATE_TICKET, NEW_MESSAGE, NEW_TICKET, UPDATE_TICKET, Call, Desk, Write
+from .client import ADD_MESSAGE, CREATE_TICKET, ENDPOINTS, NEW_MESSAGE, NEW_TICKET, UPDATE_TICKET, Call, Client, Write
 
 # Unicode's White_Space.
 BLANKS = [chr(c) for c in (*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029)]
@@ -20,8 +20,8 @@ TEXTS = [(call, field, longest) for call, fields in FIELDS.items() for field, lo
 
 
 @pytest.fixture
-def writes(desk: Desk):
-    return lambda call: Write(desk, call)
+def writes(client: Client):
+    return lambda call: Write(client, call)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_text_is_kept_exactly_as_it_was_sent(writes, call, field, _, text) -> No
     assert write.keeps(write.good | {field: text})[field] == text
 
 
-@pytest.mark.parametrize("call", CALLS, ids=str)
-def test_an_answer_is_json_in_utf_8_with_its_text_as_it_is(desk: Desk, call: Call) -> None:
+@pytest.mark.parametrize("call", ENDPOINTS, ids=str)
+def test_an_answer_is_json_in_utf_8_with_its_text_as_it_is(client: Client, call: Call) -> None:
     texts = {"subject": "é 🎉", "body": "é 🎉"}
     sent = {field: texts.get(field, value) for field, value in (call.body or {}).items()}
-    answer = desk.make(call, desk.create(**texts)["id"], json=sent or None)
+    answer = client.make(call, client.create(**texts)["id"], json=sent or None)
     assert answer.status_code == call.success
     assert answer.headers["Content-Type"] == "application/json"
     assert "é 🎉".encode() in answer.content

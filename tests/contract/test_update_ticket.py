@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from .desk import TICKET_FIELDS, TICKETS, Desk, refused, succeeded
+from .client import TICKET_FIELDS, TICKETS, Client, refused, succeeded
 
 STATUSES = ["open", "pending", "solved", "closed"]
 PRIORITIES = ["low", "medium", "high", "urgent"]
@@ -36,62 +36,62 @@ WRONG = [
 ]
 
 
-def changed(desk: Desk, ticket: dict, **fields: str | None) -> dict:
-    return succeeded(desk.patch(f"{TICKETS}/{ticket['id']}", fields))
+def changed(client: Client, ticket: dict, **fields: str | None) -> dict:
+    return succeeded(client.patch(f"{TICKETS}/{ticket['id']}", fields))
 
 
-def test_an_update_answers_the_whole_ticket_as_it_is_now(desk: Desk, ticket: dict) -> None:
-    answer = desk.patch(f"{TICKETS}/{ticket['id']}", {"status": "pending", "priority": "high"})
+def test_an_update_answers_the_whole_ticket_as_it_is_now(client: Client, ticket: dict) -> None:
+    answer = client.patch(f"{TICKETS}/{ticket['id']}", {"status": "pending", "priority": "high"})
     assert list(answer.json()) == ["data"]
     assert list(succeeded(answer)) == TICKET_FIELDS
-    assert answer.json()["data"] == desk.ticket(ticket["id"])
+    assert answer.json()["data"] == client.ticket(ticket["id"])
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [*(("status", status) for status in STATUSES), *(("priority", priority) for priority in PRIORITIES)],
 )
-def test_only_what_was_sent_changes(desk: Desk, ticket: dict, field: str, value: str) -> None:
-    now = changed(desk, ticket, **{field: value})
+def test_only_what_was_sent_changes(client: Client, ticket: dict, field: str, value: str) -> None:
+    now = changed(client, ticket, **{field: value})
     assert now == ticket | {field: value, "updatedAt": now["updatedAt"]}
-    assert desk.ticket(ticket["id"]) == now
+    assert client.ticket(ticket["id"]) == now
 
 
 @pytest.mark.parametrize("first", STATUSES)
 @pytest.mark.parametrize("then", STATUSES)
-def test_any_status_may_follow_any_other(desk: Desk, ticket: dict, first: str, then: str) -> None:
-    changed(desk, ticket, status=first)
-    assert changed(desk, ticket, status=then)["status"] == then
+def test_any_status_may_follow_any_other(client: Client, ticket: dict, first: str, then: str) -> None:
+    changed(client, ticket, status=first)
+    assert changed(client, ticket, status=then)["status"] == then
 
 
-def test_several_fields_change_at_once(desk: Desk, ticket: dict) -> None:
+def test_several_fields_change_at_once(client: Client, ticket: dict) -> None:
     fields = {"status": "solved", "priority": "low", "assignedTo": "usr_1"}
-    now = changed(desk, ticket, **fields)
+    now = changed(client, ticket, **fields)
     assert now == ticket | fields | {"updatedAt": now["updatedAt"]}
 
 
-def test_a_ticket_is_assigned_reassigned_and_unassigned(desk: Desk, ticket: dict) -> None:
+def test_a_ticket_is_assigned_reassigned_and_unassigned(client: Client, ticket: dict) -> None:
     for assignee in ("usr_1", "usr_2", None):
-        assert changed(desk, ticket, assignedTo=assignee)["assignedTo"] == assignee
-        assert desk.ticket(ticket["id"])["assignedTo"] == assignee
+        assert changed(client, ticket, assignedTo=assignee)["assignedTo"] == assignee
+        assert client.ticket(ticket["id"])["assignedTo"] == assignee
 
 
-def test_an_assignee_who_was_not_sent_stays(desk: Desk, ticket: dict) -> None:
-    changed(desk, ticket, assignedTo="usr_1")
-    assert changed(desk, ticket, priority="low")["assignedTo"] == "usr_1"
+def test_an_assignee_who_was_not_sent_stays(client: Client, ticket: dict) -> None:
+    changed(client, ticket, assignedTo="usr_1")
+    assert changed(client, ticket, priority="low")["assignedTo"] == "usr_1"
 
 
-def test_updates_leave_the_messages_and_other_tickets_as_they_are(desk: Desk, ticket: dict) -> None:
-    other = desk.ticket(desk.create()["id"])
-    messages = desk.messages(ticket["id"])
-    changed(desk, ticket, status="closed", priority="urgent", assignedTo="usr_1")
-    assert desk.messages(ticket["id"]) == messages
-    assert desk.ticket(other["id"]) == other
+def test_updates_leave_the_messages_and_other_tickets_as_they_are(client: Client, ticket: dict) -> None:
+    other = client.ticket(client.create()["id"])
+    messages = client.messages(ticket["id"])
+    changed(client, ticket, status="closed", priority="urgent", assignedTo="usr_1")
+    assert client.messages(ticket["id"]) == messages
+    assert client.ticket(other["id"]) == other
 
 
 @pytest.mark.parametrize("fields", [{"status": "solved"}, {"priority": "low"}, {"assignedTo": "usr_1"}], ids=str)
-def test_a_real_change_makes_updated_at_now(desk: Desk, aged_ticket: dict, fields: dict) -> None:
-    now = changed(desk, aged_ticket, **fields)
+def test_a_real_change_makes_updated_at_now(client: Client, aged_ticket: dict, fields: dict) -> None:
+    now = changed(client, aged_ticket, **fields)
     assert now["createdAt"] == aged_ticket["createdAt"]
     assert now["updatedAt"] > aged_ticket["updatedAt"]
     assert abs(datetime.fromisoformat(now["updatedAt"]) - datetime.now(UTC)) < timedelta(minutes=2)
@@ -102,34 +102,34 @@ def test_a_real_change_makes_updated_at_now(desk: Desk, aged_ticket: dict, field
     [{"status": "open"}, {"priority": "medium"}, {"assignedTo": None}, {"status": "open", "priority": "medium"}],
     ids=str,
 )
-def test_what_changes_nothing_leaves_updated_at(desk: Desk, aged_ticket: dict, fields: dict) -> None:
-    assert changed(desk, aged_ticket, **fields) == aged_ticket
-    assert desk.ticket(aged_ticket["id"]) == aged_ticket
+def test_what_changes_nothing_leaves_updated_at(client: Client, aged_ticket: dict, fields: dict) -> None:
+    assert changed(client, aged_ticket, **fields) == aged_ticket
+    assert client.ticket(aged_ticket["id"]) == aged_ticket
 
 
-def test_one_real_change_among_several_fields_is_a_change(desk: Desk, aged_ticket: dict) -> None:
-    now = changed(desk, aged_ticket, status="open", priority="urgent")
+def test_one_real_change_among_several_fields_is_a_change(client: Client, aged_ticket: dict) -> None:
+    now = changed(client, aged_ticket, status="open", priority="urgent")
     assert now["updatedAt"] > aged_ticket["updatedAt"]
 
 
-def test_an_empty_update_is_refused(desk: Desk, aged_ticket: dict) -> None:
-    refused(desk.patch(f"{TICKETS}/{aged_ticket['id']}", {}), 400)
-    assert desk.ticket(aged_ticket["id"]) == aged_ticket
+def test_an_empty_update_is_refused(client: Client, aged_ticket: dict) -> None:
+    refused(client.patch(f"{TICKETS}/{aged_ticket['id']}", {}), 400)
+    assert client.ticket(aged_ticket["id"]) == aged_ticket
 
 
 @pytest.mark.parametrize(("fields", "blamed"), WRONG, ids=lambda value: str(value) if isinstance(value, dict) else "")
 def test_a_wrong_update_names_its_fields_and_changes_nothing(
-    desk: Desk, ticket: dict, fields: dict, blamed: set
+    client: Client, ticket: dict, fields: dict, blamed: set
 ) -> None:
-    assert set(refused(desk.patch(f"{TICKETS}/{ticket['id']}", fields), 400)) == blamed
-    assert desk.ticket(ticket["id"]) == ticket
+    assert set(refused(client.patch(f"{TICKETS}/{ticket['id']}", fields), 400)) == blamed
+    assert client.ticket(ticket["id"]) == ticket
 
 
-def test_one_wrong_field_spoils_the_right_ones(desk: Desk, ticket: dict) -> None:
-    refused(desk.patch(f"{TICKETS}/{ticket['id']}", {"status": "closed", "priority": "highest"}), 400)
-    assert desk.ticket(ticket["id"]) == ticket
+def test_one_wrong_field_spoils_the_right_ones(client: Client, ticket: dict) -> None:
+    refused(client.patch(f"{TICKETS}/{ticket['id']}", {"status": "closed", "priority": "highest"}), 400)
+    assert client.ticket(ticket["id"]) == ticket
 
 
 @pytest.mark.parametrize("id", ["tkt_doesnotexist0000000", "nope", "tkt_" + "a" * 65])
-def test_an_unknown_ticket_is_not_found(desk: Desk, id: str) -> None:
-    refused(desk.patch(f"{TICKETS}/{id}", {"status": "closed"}), 404)
+def test_an_unknown_ticket_is_not_found(client: Client, id: str) -> None:
+    refused(client.patch(f"{TICKETS}/{id}", {"status": "closed"}), 404)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 
-from keva import cli
+from keva.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app.py"
@@ -213,7 +213,7 @@ def environment(**more: str) -> dict[str, str]:
 def keva(*arguments: object) -> Done:
     """Runs a command to its end, in this process: starting another takes longer than the most of them do."""
     without = {name: None for name in os.environ if name.startswith("KEVA_")}
-    done = CliRunner().invoke(cli.main, [str(argument) for argument in arguments], prog_name="keva", env=without)
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="keva", env=without)
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Done(done.exit_code, done.stdout, done.stderr)

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from keva import backup as backups
-from keva import identity, seed, transfer
-from keva.db import Desk, alone, beside
-from keva.errors import CannotStart, Unavailable
-from keva.lines import TicketLine
+from keva import identity
+from keva.errors import FileUnusable, Unavailable
+from keva.storage import backups
+from keva.storage.database import Database
+from keva.storage.opening import alone
+from keva.storage.paths import beside
+from keva.transfer import samples
+from keva.transfer.importer import TicketImporter
+from keva.transfer.records import TicketRecord
 
 from .served import Load, Promised, Server, count, keva, process, refused
 from .system import killed_at_each_step, killing, needs_fork, needs_strace
@@ -35,25 +39,25 @@ def _backed_up(db: Path, target: Path) -> None:
 
 
 def _seeded(db: Path, tickets: int = 50) -> None:
-    with _desk(db) as desk, desk.write() as tx:
-        intake = transfer.Intake(tx)
-        for line in seed.lines(tickets):
-            intake.store(_new(line))
+    with _desk(db) as database, database.write() as tx:
+        importer = TicketImporter(tx)
+        for line in samples.records(tickets):
+            importer.store(_new(line))
 
 
-def _new(line: TicketLine) -> TicketLine:
+def _new(line: TicketRecord) -> TicketRecord:
     """The same, under ids that are not taken."""
     messages = [message.model_copy(update={"id": None, "ticket_id": None}) for message in line.messages]
     return line.model_copy(update={"id": None, "messages": messages})
 
 
 @contextmanager
-def _desk(db: Path) -> Iterator[Desk]:
-    desk = Desk(db, identity.mint)
+def _desk(db: Path) -> Iterator[Database]:
+    database = Database(db, identity.mint)
     try:
-        yield desk
+        yield database
     finally:
-        desk.close()
+        database.close()
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -234,12 +238,12 @@ def test_a_wal_without_its_database_is_not_played_over_what_is_restored(db: Path
 def test_what_was_open_before_a_restore_neither_writes_nor_serves_after_it(db: Path, target: Path) -> None:
     _seeded(db, 20)
     _backed_up(db, target)
-    with _desk(db) as desk:
+    with _desk(db) as database:
         backups.restore(db, target)
-        with pytest.raises(Unavailable, match="moved or replaced"), desk.write() as tx:
-            transfer.Intake(tx).store(_new(next(iter(seed.lines(1)))))
-        with pytest.raises(CannotStart, match="replaced"):
-            desk.claim()
+        with pytest.raises(Unavailable, match="moved or replaced"), database.write() as tx:
+            TicketImporter(tx).store(_new(next(iter(samples.records(1)))))
+        with pytest.raises(FileUnusable, match="replaced"):
+            database.claim()
     assert count(db, "tickets") == 20
 
 
@@ -278,8 +282,8 @@ def _leave_a_wal(db: Path) -> None:
     """A ticket that a killed process left in the WAL."""
     if not (child := os.fork()):
         try:
-            with Desk(db, identity.mint).write() as tx:
-                transfer.Intake(tx).store(_new(next(iter(seed.lines(1)))))
+            with Database(db, identity.mint).write() as tx:
+                TicketImporter(tx).store(_new(next(iter(samples.records(1)))))
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)

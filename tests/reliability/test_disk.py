@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from keva import backup, identity
-from keva.db import Desk, beside
-from keva.web import create_app
+from keva import identity
+from keva.api.app import create_app
+from keva.storage import backups
+from keva.storage.database import Database
+from keva.storage.paths import beside
 
 from .served import (
     KEY,
@@ -52,9 +54,9 @@ def _full(server: Server) -> Iterator[None]:
 def _refuses_writes_and_reads_on(client: Client, retry: bool = True) -> None:
     ticket = client.tickets().data[0]["id"]
     messages = client.ask("GET", f"/api/v1/tickets/{ticket}/messages").data
-    assert is_unavailable(client.create("Refused"), retry)
-    assert is_unavailable(client.say(ticket, "Refused"), retry)
-    assert is_unavailable(client.change(ticket, assignedTo="Refused"), retry)
+    assert is_unavailable(client.create("KevaError"), retry)
+    assert is_unavailable(client.say(ticket, "KevaError"), retry)
+    assert is_unavailable(client.change(ticket, assignedTo="KevaError"), retry)
     assert is_unavailable(client.health(), retry)
     assert client.ask("GET", f"/api/v1/tickets/{ticket}/messages").data == messages
     assert client.ask("GET", f"/api/v1/tickets/{ticket}").data["assignedTo"] is None
@@ -76,7 +78,7 @@ def test_when_files_may_not_grow_writes_are_refused_and_come_back_with_the_space
             _refuses_writes_and_reads_on(client)
         assert (count(db, "tickets"), count(db, "messages")) == before
         _writes_again(client)
-    assert backup.check(db) == []
+    assert backups.check(db) == []
     figures["faults injected: a limit of file sizes"] += 1
 
 
@@ -93,7 +95,7 @@ def test_a_disk_that_fills_up_under_load_again_and_again_loses_nothing_acknowled
     assert all(is_unavailable(answer) for answer in load.refused)
     server.kill()
     assert load.promised.missing(db) == []
-    assert backup.check(db) == []
+    assert backups.check(db) == []
     figures["faults injected: a limit of file sizes"] += rounds
     figures["writes refused by a bad disk, each with 503"] += len(load.refused)
 
@@ -112,7 +114,7 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_takes_writes_once_there_is_r
             (disk / "ballast").unlink()
             _writes_again(client)
         assert server.stop() == 0
-        assert backup.check(server.db) == []
+        assert backups.check(server.db) == []
     figures["faults injected: a small file system filled up"] += 1
 
 
@@ -170,15 +172,15 @@ def test_a_read_only_file_system_is_told_at_the_start_in_one_sentence(serve: Ser
 
 
 def test_a_read_only_database_refuses_writes_and_reads_on(db: Path) -> None:
-    with _api(db) as (desk, client):
+    with _api(db) as (database, client):
         assert _create(client).status_code == 201
-        desk._writer._connection.execute("PRAGMA query_only = ON")
+        database._writer._connection.execute("PRAGMA query_only = ON")
         answer = _create(client)
         assert (answer.status_code, list(answer.json)) == (503, ["error"])
         assert "Retry-After" not in answer.headers  # waiting does not help
         assert "read-only" in client.get("/healthz").json["error"]
         assert client.get("/api/v1/tickets", headers=_AUTHORIZED).json["pagination"]["total"] == 1
-        desk._writer._connection.execute("PRAGMA query_only = OFF")
+        database._writer._connection.execute("PRAGMA query_only = OFF")
         assert _create(client).status_code == 201
         assert client.get("/healthz").status_code == 200
 
@@ -197,7 +199,7 @@ def test_a_failed_write_stores_nothing_and_the_next_one_may_work(
         assert client.tickets().json["pagination"]["total"] == 2
     server.kill()
     assert count(db, "tickets") == 2
-    assert backup.check(db) == []
+    assert backups.check(db) == []
     figures[f"faults injected: {error} at a write"] += 1
 
 
@@ -209,7 +211,7 @@ def test_after_a_failed_sync_nothing_is_written_until_a_restart(serve: Serve, db
         with failing(server.pid, "fdatasync,fsync", "EIO"):
             assert client.create("Uncertain").status == 503
         for _ in range(3):  # the disk is well again, but what it lost is not known
-            assert UNTIL_RESTART in client.create("Refused").json["error"]
+            assert UNTIL_RESTART in client.create("KevaError").json["error"]
         _refuses_writes_and_reads_on(client, retry=False)
         assert UNTIL_RESTART in client.health().json["error"]
         assert client.ask("GET", f"/api/v1/tickets/{kept}").data["subject"] == "Kept"
@@ -218,7 +220,7 @@ def test_after_a_failed_sync_nothing_is_written_until_a_restart(serve: Serve, db
     with serve().client() as client:
         _writes_again(client)
         assert client.ask("GET", f"/api/v1/tickets/{kept}").data["subject"] == "Kept"
-        assert backup.check(db) == []
+        assert backups.check(db) == []
     figures["faults injected: EIO at a sync"] += 1
 
 
@@ -262,7 +264,7 @@ def test_a_sync_that_fails_under_load_loses_nothing_acknowledged(
             assert len(promised) == acknowledged
         server.kill()
         assert promised.missing(db) == []
-    assert backup.check(db) == []
+    assert backups.check(db) == []
     figures["faults injected: EIO at a sync"] += rounds
 
 
@@ -274,7 +276,7 @@ def test_a_checkpoint_that_fails_loses_nothing_and_is_told(serve: Serve, db: Pat
         load.goes_on(by=10)  # the WAL takes what comes
     server.kill()
     assert load.promised.missing(db) == []
-    assert backup.check(db) == []
+    assert backups.check(db) == []
     figures["faults injected: EIO at a checkpoint"] += 1
 
 
@@ -305,7 +307,7 @@ def test_a_start_whose_disk_fails_is_one_sentence(db: Path) -> None:
     done = process("keys", "create", "--db", db, wrapper=wrapper)
     assert "disk" in refused(done)
     assert any(call.result == -1 for call in calls_in(trace))
-    assert backup.check(db) == []
+    assert backups.check(db) == []
 
 
 # The API without a server around it.
@@ -314,12 +316,12 @@ _AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 
 
 @contextmanager
-def _api(db: Path) -> Iterator[tuple[Desk, Any]]:
-    desk = Desk(db, identity.mint)
+def _api(db: Path) -> Iterator[tuple[Database, Any]]:
+    database = Database(db, identity.mint)
     try:
-        yield desk, create_app(desk, identity.Keyring(KEY)).test_client()
+        yield database, create_app(database, identity.Keyring(KEY)).test_client()
     finally:
-        desk.close()
+        database.close()
 
 
 def _create(client: Any) -> Any:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from keva import backup, identity
-from keva.db import Desk
-from keva.web import create_app
+from keva import identity
+from keva.api.app import create_app
+from keva.storage import backups
+from keva.storage.database import Database
 
 from .served import KEY, TICKET, Client, Load, Promised, Server, count, keva
 from .system import Call, calls_in, killed_at_each_step, needs_fork, needs_strace, traced
@@ -41,7 +42,7 @@ def test_what_was_acknowledged_is_found_again_after_each_kill_in_the_middle_of_w
         assert promised.missing(db) == []
     server = serve()
     assert promised.missing(db) == []
-    assert backup.check(db) == []
+    assert backups.check(db) == []
     with server.client() as client:
         assert client.create().status == 201
     figures["kills -9 in the middle of concurrent writes"] += kills
@@ -65,13 +66,13 @@ def test_a_create_killed_at_any_step_leaves_the_ticket_with_its_message_or_neith
     sent = {"subject": "Help", **TICKET}
 
     def create() -> None:
-        app = create_app(Desk(db, identity.mint), identity.Keyring(KEY))
+        app = create_app(Database(db, identity.mint), identity.Keyring(KEY))
         app.test_client().post("/api/v1/tickets", json=sent, headers={"Authorization": f"Bearer {KEY}"})
 
-    Desk(db, identity.mint).close()
+    Database(db, identity.mint).close()
     for _ in killed_at_each_step(create):
         assert count(db, "tickets") == count(db, "messages")
-        assert backup.check(db) == []
+        assert backups.check(db) == []
     assert count(db, "tickets") == count(db, "messages") > 0  # the last one was left alive
 
 

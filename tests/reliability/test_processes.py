@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from keva import backup
-from keva.db import LOCK, beside
-from keva.lock import FileLock
+from keva.storage import backups
+from keva.storage.lock import FileLock
+from keva.storage.paths import LOCK, beside
 
 from .served import APP, KEY, Client, Load, Server, count, environment, is_unavailable, keva, process, refused, until
 from .system import Call, Held, calls_in, held_by, needs_proc, needs_strace, traced
@@ -44,7 +44,7 @@ def test_of_servers_started_at_once_exactly_one_serves(db: Path) -> None:
             server.kill()
         told = [server.communicate()[1] for server in servers]
     assert sum("is being served already" in one for one in told) == 3
-    assert backup.check(db) == []
+    assert backups.check(db) == []
 
 
 def test_commands_run_at_once_on_a_file_that_is_not_there_all_succeed(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_command_that_cannot_have_its_turn_says_so(serve: Serve, db: Path) -> 
 
 
 def test_a_turn_is_let_go_when_its_holder_is_killed(serve: Serve, db: Path) -> None:
-    hold = "import sys; from keva.lock import FileLock; from pathlib import Path; "
+    hold = "import sys; from keva.storage.lock import FileLock; from pathlib import Path; "
     hold += "lock = FileLock(Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
     server = serve()
     with server.client() as client:

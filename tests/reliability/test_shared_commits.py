@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from keva import identity
-from keva.db import Desk
 from keva.errors import Unavailable
-from keva.tx import Write
+from keva.storage.database import Database
+from keva.storage.transaction import Transaction
 
 from .served import until
 
@@ -37,22 +37,22 @@ class _Failing:
 
 
 @pytest.fixture
-def desk(db: Path) -> Iterator[Desk]:
-    desk = Desk(db, identity.mint)
-    desk._writer._connection = _Failing(desk._writer._connection)
-    yield desk
-    desk.close()
+def database(db: Path) -> Iterator[Database]:
+    database = Database(db, identity.mint)
+    database._writer._connection = _Failing(database._writer._connection)
+    yield database
+    database.close()
 
 
-def _add(tx: Write, name: str) -> None:
+def _add(tx: Transaction, name: str) -> None:
     tx.all(_INSERT, (tx.mint("ws"), name, tx.now))
 
 
-def _names(desk: Desk) -> set[str]:
-    return {row[0] for row in desk.read().all("SELECT name FROM workspaces")} - {"Support"}
+def _names(database: Database) -> set[str]:
+    return {row[0] for row in database.read().all("SELECT name FROM workspaces")} - {"Support"}
 
 
-def _together(desk: Desk, write: Callable[[int], None], number: int = 6) -> list[BaseException | None]:
+def _together(database: Database, write: Callable[[int], None], number: int = 6) -> list[BaseException | None]:
     """Has so many threads write in one commit, and gives what each of them raised."""
     raised: list[BaseException | None] = [None] * number
 
@@ -63,75 +63,77 @@ def _together(desk: Desk, write: Callable[[int], None], number: int = 6) -> list
             raised[place] = error
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(number)]
-    with desk._writer._turn:  # nobody gets it before all of them wait for it
+    with database._writer._turn:  # nobody gets it before all of them wait for it
         for thread in threads:
             thread.start()
-        until(lambda: len(desk._writer._waiting) == number)
+        until(lambda: len(database._writer._waiting) == number)
     for thread in threads:
         thread.join()
     return raised
 
 
-def _write_name(desk: Desk, place: int) -> None:
-    with desk.write() as tx:
+def _write_name(database: Database, place: int) -> None:
+    with database.write() as tx:
         _add(tx, f"name {place}")
         if place == 3:
             raise KeyError("a bug in a verb")
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC])
-def test_when_a_shared_commit_fails_every_write_in_it_is_refused_and_none_is_stored(desk: Desk, code: int) -> None:
-    desk._writer._connection.failing = {"COMMIT": code}
+def test_when_a_shared_commit_fails_every_write_in_it_is_refused_and_none_is_stored(
+    database: Database, code: int
+) -> None:
+    database._writer._connection.failing = {"COMMIT": code}
 
     def write(place: int) -> None:
-        with desk.write() as tx:
+        with database.write() as tx:
             _add(tx, f"name {place}")
 
-    raised = _together(desk, write)
+    raised = _together(database, write)
     assert [type(error) for error in raised] == [Unavailable] * 6
-    assert _names(desk) == set()
-    desk._writer._connection.failing = {}
+    assert _names(database) == set()
+    database._writer._connection.failing = {}
     if code == sqlite3.SQLITE_IOERR_FSYNC:
         with pytest.raises(Unavailable, match="until Keva is started again"):
             write(7)
-        assert _names(desk) == set()
+        assert _names(database) == set()
     else:
         write(7)
-        assert _names(desk) == {"name 7"}
+        assert _names(database) == {"name 7"}
 
 
-def test_when_one_write_of_a_shared_commit_fails_only_that_one_is_undone(desk: Desk) -> None:
-    raised = _together(desk, lambda place: _write_name(desk, place))
+def test_when_one_write_of_a_shared_commit_fails_only_that_one_is_undone(database: Database) -> None:
+    raised = _together(database, lambda place: _write_name(database, place))
     assert [type(error) for error in raised] == [type(None)] * 3 + [KeyError] + [type(None)] * 2
-    assert _names(desk) == {f"name {place}" for place in (0, 1, 2, 4, 5)}
+    assert _names(database) == {f"name {place}" for place in (0, 1, 2, 4, 5)}
 
 
-def test_a_refused_statement_undoes_its_own_write_alone(desk: Desk) -> None:
+def test_a_refused_statement_undoes_its_own_write_alone(database: Database) -> None:
     def write(place: int) -> None:
-        with desk.write() as tx:
+        with database.write() as tx:
             _add(tx, f"name {place}")
             if place == 2:
                 tx.all("INSERT INTO workspaces (id, name, created_at) VALUES ('x', NULL, 'x')")
 
-    raised = _together(desk, write)
+    raised = _together(database, write)
     assert [type(error) for error in raised if error] == [sqlite3.IntegrityError]
-    assert _names(desk) == {f"name {place}" for place in (0, 1, 3, 4, 5)}
+    assert _names(database) == {f"name {place}" for place in (0, 1, 3, 4, 5)}
 
 
-def test_a_sync_that_fails_before_the_commit_ends_all_writing_too(desk: Desk) -> None:
+def test_a_sync_that_fails_before_the_commit_ends_all_writing_too(database: Database) -> None:
     """As when a long transaction is written to the WAL before its end."""
-    desk._writer._connection.failing = {_INSERT: sqlite3.SQLITE_IOERR_FSYNC}
-    with pytest.raises(Unavailable), desk.write() as tx:
+    database._writer._connection.failing = {_INSERT: sqlite3.SQLITE_IOERR_FSYNC}
+    with pytest.raises(Unavailable), database.write() as tx:
         _add(tx, "name")
-    desk._writer._connection.failing = {}
-    with pytest.raises(Unavailable, match="until Keva is started again"), desk.write() as tx:
+    database._writer._connection.failing = {}
+    with pytest.raises(Unavailable, match="until Keva is started again"), database.write() as tx:
         _add(tx, "other name")
-    assert _names(desk) == set()
+    assert _names(database) == set()
 
 
-def test_a_write_that_cannot_be_undone_alone_is_undone_with_those_that_share_its_commit(desk: Desk) -> None:
-    desk._writer._connection.failing = {"ROLLBACK TO one": sqlite3.SQLITE_IOERR_READ}
-    raised = _together(desk, lambda place: _write_name(desk, place))
+def test_a_write_that_cannot_be_undone_alone_is_undone_with_those_that_share_its_commit(database: Database) -> None:
+    database._writer._connection.failing = {"ROLLBACK TO one": sqlite3.SQLITE_IOERR_READ}
+    raised = _together(database, lambda place: _write_name(database, place))
     stored = {f"name {place}" for place, error in enumerate(raised) if error is None}
     assert "name 3" not in stored
-    assert _names(desk) == stored
+    assert _names(database) == stored

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from keva import backup, copies, identity, schema
-from keva.db import Desk, alone
-from keva.errors import CannotStart
+from keva import identity
+from keva.errors import FileUnusable
+from keva.storage import backups, copies, schema
+from keva.storage.database import Database
+from keva.storage.opening import alone
 
 from .served import Server, count, keva, process, refused
 from .system import killed_at_each_step, needs_fork
@@ -39,12 +41,12 @@ def released(db: Path) -> Path:
 
 
 @contextmanager
-def _opened(db: Path) -> Iterator[Desk]:
-    desk = Desk(db, identity.mint)
+def _opened(db: Path) -> Iterator[Database]:
+    database = Database(db, identity.mint)
     try:
-        yield desk
+        yield database
     finally:
-        desk.close()
+        database.close()
 
 
 def _made(db: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_desk_of_the_first_released_schema_gives_the_same_answers(released: Pa
                 answer = client.ask("GET", path)
                 assert [answer.status, answer.body.decode()] == expected, path
     assert _pragma(released, "user_version") == schema.VERSION
-    assert backup.check(released) == []
+    assert backups.check(released) == []
 
 
 def test_a_desk_of_the_first_released_schema_goes_on(released: Path, serve: Serve) -> None:
@@ -144,7 +146,7 @@ def test_a_desk_of_the_first_released_schema_goes_on(released: Path, serve: Serv
         assert client.change(ticket, status="solved").status == 200
         assert client.say(ticket, "Thank you.").status == 201
         assert client.tickets().json["pagination"]["total"] == before + 1
-    assert backup.check(released) == []
+    assert backups.check(released) == []
 
 
 @pytest.mark.skipif(schema.VERSION == 1, reason="it is the present schema")
@@ -195,8 +197,8 @@ def next_version(db: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
 
 def test_an_older_desk_is_migrated_and_a_copy_kept_before(db: Path, next_version: dict[int, str]) -> None:
     before = _everything(db)
-    with _opened(db) as desk:
-        assert desk.read().all("SELECT tickets FROM tallies") == [(20,)]
+    with _opened(db) as database:
+        assert database.read().all("SELECT tickets FROM tallies") == [(20,)]
     assert _pragma(db, "user_version") == NEXT
     [kept] = _kept(db)
     assert _everything(kept) == before
@@ -214,7 +216,7 @@ def test_a_desk_that_is_up_to_date_is_not_copied(db: Path) -> None:
 def test_a_migration_that_fails_leaves_the_file_as_it_was(db: Path, next_version: dict[int, str]) -> None:
     before = _everything(db)
     next_version[NEXT - 1] = STEP + "INSERT INTO nowhere VALUES (1);"
-    with pytest.raises(CannotStart), _opened(db):
+    with pytest.raises(FileUnusable), _opened(db):
         pass
     assert _everything(db) == before
     assert _pragma(db, "user_version") == NEXT - 1
@@ -229,7 +231,7 @@ def test_each_migration_is_a_transaction_of_its_own(
 ) -> None:
     monkeypatch.setattr(schema, "VERSION", NEXT + 1)
     next_version[NEXT] = "CREATE TABLE second (x); INSERT INTO nowhere VALUES (1);"
-    with pytest.raises(CannotStart), _opened(db):
+    with pytest.raises(FileUnusable), _opened(db):
         pass
     assert _pragma(db, "user_version") == NEXT
     assert count(db, "tallies") == 1
@@ -248,7 +250,7 @@ def test_without_room_for_the_copy_nothing_is_migrated(
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(copies, "copy", full)
-    with pytest.raises(CannotStart), _opened(db):
+    with pytest.raises(FileUnusable), _opened(db):
         pass
     assert _everything(db) == before
     assert _pragma(db, "user_version") == NEXT - 1
@@ -258,14 +260,14 @@ def test_nothing_is_migrated_while_it_is_served(db: Path, serve: Serve, next_ver
     server = serve()
     with server.client() as client:
         client.create()
-        with pytest.raises(CannotStart, match="is being served already"), _opened(db):
+        with pytest.raises(FileUnusable, match="is being served already"), _opened(db):
             pass
         assert client.create().status == 201
     assert _pragma(db, "user_version") == NEXT - 1
 
 
 def test_nothing_is_migrated_while_another_command_writes(db: Path, next_version: dict[int, str]) -> None:
-    with alone(db), pytest.raises(CannotStart), _opened(db):
+    with alone(db), pytest.raises(FileUnusable), _opened(db):
         pass
     assert _pragma(db, "user_version") == NEXT - 1
     with _opened(db):
@@ -280,12 +282,12 @@ def test_a_migration_killed_at_any_step_is_done_at_the_next_start(
 ) -> None:
     older = db.read_bytes()
     seen = set()
-    for step in killed_at_each_step(lambda: Desk(db, identity.mint), before=lambda: _put_back(db, older)):
+    for step in killed_at_each_step(lambda: Database(db, identity.mint), before=lambda: _put_back(db, older)):
         seen.add(_pragma(db, "user_version"))
         if step % every == 0:
-            with _opened(db) as desk:
-                assert desk.read().all("SELECT tickets FROM tallies") == [(20,)]
-            assert backup.check(db) == []
+            with _opened(db) as database:
+                assert database.read().all("SELECT tickets FROM tallies") == [(20,)]
+            assert backups.check(db) == []
         figures["migrations killed in the middle"] += 1
     assert seen == {NEXT - 1, NEXT}
 

@@ -1,0 +1,5 @@
+"""`python -m keva` is the command `keva`."""
+
+from keva.cli import run
+
+run()

@@ -1,0 +1,1 @@
+"""The Tickets API over Flask."""

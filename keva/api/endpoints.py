@@ -1,0 +1,62 @@
+"""The Tickets API: six endpoints, each with what it requires, takes and answers."""
+
+from functools import partial
+
+from keva import models, tickets
+from keva.api.registry import Answer, Call, Endpoint, endpoint
+from keva.identity import READ, WRITE
+
+ENDPOINTS: list[Endpoint] = []
+_endpoint = partial(endpoint, ENDPOINTS)
+
+_TICKETS = "/api/v1/tickets"
+_TICKET = "/api/v1/tickets/<ticket_id>"
+_MESSAGES = "/api/v1/tickets/<ticket_id>/messages"
+
+
+@_endpoint("GET", _TICKETS, scope=READ, query=models.ListQuery, answer=models.TicketPage)
+def list_tickets(call: Call) -> Answer:
+    """List tickets."""
+    page, total = tickets.list_page(call.database.read(), call.caller, call.query)
+    pagination = f'{{"page":{call.query.page},"perPage":{call.query.per_page},"total":{total}}}'
+    return Answer(f'{{"data":{page},"pagination":{pagination}}}')
+
+
+@_endpoint("POST", _TICKETS, scope=WRITE, body=models.NewTicket, answer=models.OneCreatedTicket, status=201)
+def create_ticket(call: Call) -> Answer:
+    """Create a ticket."""
+    with call.database.write() as tx:
+        ticket_id, ticket = tickets.create(tx, call.caller, call.body)
+    return Answer(_data(ticket), 201, f"/api/v1/tickets/{ticket_id}")
+
+
+@_endpoint("GET", _TICKET, scope=READ, answer=models.OneTicket)
+def get_ticket(call: Call) -> Answer:
+    """Get a ticket."""
+    return Answer(_data(tickets.get(call.database.read(), call.caller, call.path["ticket_id"])))
+
+
+@_endpoint("PATCH", _TICKET, scope=WRITE, body=models.TicketChange, answer=models.OneTicket)
+def update_ticket(call: Call) -> Answer:
+    """Update a ticket."""
+    with call.database.write() as tx:
+        ticket = tickets.update(tx, call.caller, call.path["ticket_id"], call.body)
+    return Answer(_data(ticket))
+
+
+@_endpoint("GET", _MESSAGES, scope=READ, answer=models.AllMessages)
+def list_messages(call: Call) -> Answer:
+    """List messages."""
+    return Answer(_data(tickets.list_messages(call.database.read(), call.caller, call.path["ticket_id"])))
+
+
+@_endpoint("POST", _MESSAGES, scope=WRITE, body=models.NewMessage, answer=models.OneMessage, status=201)
+def add_message(call: Call) -> Answer:
+    """Add a message."""
+    with call.database.write() as tx:
+        message = tickets.add_message(tx, call.caller, call.path["ticket_id"], call.body)
+    return Answer(_data(message), 201)
+
+
+def _data(json: str) -> str:
+    return f'{{"data":{json}}}'

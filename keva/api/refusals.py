@@ -1,0 +1,67 @@
+"""Every refusal in the one shape: the desk's own errors, Flask's and Werkzeug's, and bugs."""
+
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from keva import errors, limits, log
+from keva.api.responses import JsonResponse
+
+_STATUSES = {
+    errors.Invalid: 400,
+    errors.NoKey: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.UnsupportedType: 415,
+    errors.TooMany: 429,
+    errors.Unavailable: 503,
+}
+_BUG = "Keva failed on this request, which is a bug: its log has the details."
+
+
+def register(app: Flask) -> None:
+    """Has `app` answer each exception with its status and the one shape."""
+    app.register_error_handler(errors.KevaError, _refuse)
+    app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(Exception, _refuse_bug)
+
+
+def _refuse(error: errors.KevaError) -> Response:
+    status = _STATUSES[type(error)]
+    response = _refusal(status, error.sentence, getattr(error, "details", None), getattr(error, "of_key", ""))
+    if isinstance(error, errors.NoKey):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.NotNow) and error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _refuse_http(error: HTTPException) -> Response:
+    """What Flask and Werkzeug refuse by themselves."""
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = _refusal(405, f"{request.method} is not a method of this path: use {allowed}.")
+        response.headers["Allow"] = allowed
+        return response
+    if isinstance(error, NotFound):
+        return _refusal(404, _no_route(request.path))
+    if isinstance(error, RequestEntityTooLarge):
+        return _refusal(413, limits.BODY_TOO_LARGE)
+    return _refusal(error.code or 400, f"The request cannot be read ({error.name.lower()}): mend it and try again.")
+
+
+def _no_route(path: str) -> str:
+    if path != "/" and path.endswith("/"):
+        return "There is no such path: leave out the slash at its end."
+    return "There is no such path: the calls are under /api/v1/tickets, and /openapi.json describes them."
+
+
+def _refuse_bug(error: Exception) -> Response:
+    log.LOG.exception("%s %s failed", request.method, request.path)
+    return _refusal(500, _BUG)
+
+
+def _refusal(status: int, sentence: str, details: Any = None, of_key: str = "") -> Response:
+    log.log_request(request.remote_addr or "-", request.method, request.path, status, sentence + of_key)
+    return JsonResponse(errors.body(sentence, details), status)

@@ -1,0 +1,1 @@
+"""Waitress with deadlines, bounds and a clean stop."""

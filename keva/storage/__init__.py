@@ -1,0 +1,1 @@
+"""One SQLite file: readers, transactions, the one writer, the schema, backups."""

@@ -1,0 +1,131 @@
+"""The database file of a desk: hands out readers and write transactions, each of one time and all or nothing."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keva.errors import FileUnusable, Unavailable
+from keva.storage import disk, opening, schema
+from keva.storage.lock import FileLock
+from keva.storage.paths import LOCK, WAL, beside
+from keva.storage.transaction import Reader, Transaction
+from keva.storage.writer import Writer
+from keva.times import timestamp
+
+_HEALTH_SECONDS = 1.0  # between two test writes: anybody may ask for the health
+
+
+class Database:
+    """The database at `path`, made when there is none and `create`; FileUnusable where it cannot be used.
+
+    `clock` gives epoch seconds. One made `for_tests` may be emptied, and a power cut may cost what was answered.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        mint: Callable[[str], str],
+        clock: Callable[[], float] = time.time,
+        create: bool = True,
+        for_tests: bool = False,
+    ) -> None:
+        self.path, self.mint, self.clock, self._for_tests = path.resolve(), mint, clock, for_tests
+        self._thread = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._serving: FileLock | None = None
+        self._template: sqlite3.Connection | None = None
+        self._checked = -_HEALTH_SECONDS  # when the health was last checked by a write
+        with opening.reporting_errors(path):
+            opening.refuse_foreign(self.path, create)
+            self._file = os.stat(self.path)
+            self._lock = FileLock(beside(self.path, LOCK))
+            connection = opening.connect_to_write(self.path, self._lock, mint, self.now, for_tests)
+            self._writer = Writer(connection, self._lock, beside(self.path, WAL), self._is_in_place)
+
+    def read(self) -> Reader:
+        """For single statements, on a connection that stays open and is this thread's own."""
+        reader: Reader | None = getattr(self._thread, "reader", None)
+        if reader is None:
+            try:
+                connection = opening.connect_to_read(self.path)
+            except sqlite3.DatabaseError as error:
+                raise disk.unavailable(error) from error
+            self._readers.append(connection)
+            reader = self._thread.reader = Reader(connection)
+        return reader
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        """For several statements that must see one and the same state."""
+        reader = self.read()
+        reader.all("BEGIN")
+        try:
+            yield reader
+        finally:
+            reader.all("ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Stores all of the block or, after an exception, nothing of it; Unavailable when that cannot be now.
+
+        Once the block is left without an exception, what it wrote would survive a power cut.
+        """
+        with self._writer.transaction() as connection:
+            yield Transaction(connection, self.now(), self.mint)
+
+    def now(self) -> str:
+        """The desk's time, as the API shows it."""
+        return timestamp(self.clock())
+
+    def empty(self) -> None:
+        """Makes a database for tests as new; others refuse. Open connections see it at once."""
+        assert self._for_tests
+        if self._template is None:
+            self._template = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            schema.create(self._template, self.mint("ws"), self.now(), for_tests=True)
+        self._writer.overwrite_with(self._template)
+
+    def claim(self) -> None:
+        """Makes this the one server of the file until `close`; FileUnusable where there is one."""
+        self._serving = opening.claim(self.path)
+        if not self._is_in_place():
+            raise FileUnusable(f"{self.path} was replaced just now: try again.")
+
+    def check_health(self) -> None:
+        """Raises Unavailable with the reason when the database does not answer or take writes."""
+        self.read().one("SELECT count(*) FROM workspaces")
+        if time.perf_counter() - self._checked > _HEALTH_SECONDS:
+            self._checked = time.perf_counter()
+            with self.write() as tx:
+                tx.all(f"PRAGMA user_version = {schema.VERSION}")  # changes nothing, and is written all the same
+        elif self._writer.trouble:
+            raise Unavailable(self._writer.trouble)
+
+    def close(self) -> None:
+        """The writer closes last and folds the WAL into the file.
+
+        After a failed sync it closes first, while a reader is kept open on purpose: the last connection to close
+        would checkpoint a WAL that may not be on disk.
+        """
+        if self._writer.broken:
+            self.read().one("SELECT count(*) FROM workspaces")
+            self._writer.close()
+        for reader in self._readers:
+            reader.close()
+        self._writer.close()
+        if self._template:
+            self._template.close()
+        self._lock.close()
+        if self._serving:
+            self._serving.close()
+
+    def _is_in_place(self) -> bool:
+        """False once the file that is open is no longer the one at its path, as after a restore."""
+        try:
+            return os.path.samestat(os.stat(self.path), self._file)
+        except OSError:
+            return False

@@ -1,0 +1,122 @@
+"""Whose file it is and which tables it has, made from schema.sql."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keva.storage.migrations import COUNTED, MIGRATIONS
+
+APPLICATION_ID = 0x4B657661  # "Keva"
+FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
+VERSION = 2
+
+# Invariants that SQLite cannot enforce, by the version that brought them: each query gives a sentence a violation.
+RULES = {
+    1: """
+    SELECT 'ticket ' || id || ' has no message' FROM tickets
+    WHERE NOT EXISTS (SELECT 1 FROM messages WHERE ticket = tickets.seq)
+    """,
+    2: f"""
+    SELECT 'the number of ' || status || ' tickets of workspace ' || workspace || ' in block ' || block || ' is wrong'
+    FROM (SELECT * FROM ({COUNTED}) UNION ALL SELECT * FROM ticket_counts WHERE tickets > 0)
+    GROUP BY workspace, block, status HAVING count(*) <> 2 OR min(tickets) <> max(tickets)
+    """,
+}
+
+
+class NotOurs(Exception):
+    """A file that cannot be taken; the message completes the sentence "<path> ..."."""
+
+
+def text() -> str:
+    """The whole of schema.sql, which stands beside the package in a checkout and inside it in a wheel."""
+    package = Path(__file__).parents[1]
+    inside = package / "schema.sql"
+    return (inside if inside.exists() else package.parent / "schema.sql").read_text(encoding="utf-8")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema's version of a file of ours, 0 for an empty file; NotOurs for a foreign or a newer one."""
+    with _at_one_moment(connection):  # another process may be making it
+        [(application,)] = connection.execute("PRAGMA application_id").fetchall()
+        [(version,)] = connection.execute("PRAGMA user_version").fetchall()
+        [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    if application == 0 and version == 0 and tables == 0:
+        return 0
+    if application not in (APPLICATION_ID, FOR_TESTS_ID):
+        raise NotOurs("belongs to another program: name another file.")
+    if version > VERSION:
+        raise NotOurs(
+            f"was made by a newer version of Keva (schema {version}, this one knows {VERSION}): use that version."
+        )
+    return int(version)
+
+
+def is_for_tests(connection: sqlite3.Connection) -> bool:
+    [(application,)] = connection.execute("PRAGMA application_id").fetchall()
+    return bool(application == FOR_TESTS_ID)
+
+
+def create(connection: sqlite3.Connection, workspace_id: str, now: str, for_tests: bool) -> None:
+    """Makes the tables and the first workspace, in a transaction of its own."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    _run(connection, text())
+    connection.execute(f"PRAGMA application_id = {FOR_TESTS_ID if for_tests else APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    first = (workspace_id, "Support", now)
+    connection.execute("INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)", first)
+    connection.execute("COMMIT")
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Brings the tables from `version` to the next one, in a transaction of its own."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _run(connection, MIGRATIONS[version])
+        connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def problems_of(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong with the file, and what breaks the desk's own rules; empty for a sound one."""
+    try:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
+        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
+            found.append(f"row {row} of {table} names one of {parent} that is not there")
+        rules = [rule for since, rule in RULES.items() if since <= version_of(connection)]
+        return found + [row[0] for rule in rules for row in connection.execute(rule).fetchall()]
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+
+
+@contextmanager
+def _at_one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in _statements(script):
+        connection.execute(statement)
+
+
+def _statements(script: str) -> list[str]:
+    """One by one, since `executescript` would commit the open transaction first."""
+    statements, rest = [], ""
+    for line in script.splitlines(keepends=True):
+        rest += line
+        if sqlite3.complete_statement(rest):
+            statements.append(rest)
+            rest = ""
+    return statements

@@ -1,0 +1,48 @@
+"""`Reader` runs single statements; `Transaction` adds the time and the id generator of one write."""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from keva.storage import disk
+
+Params = Sequence[Any] | Mapping[str, Any]
+
+
+class Reader:
+    """Runs statements that read: each sees the last commit. Raises Unavailable where the disk fails."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def all(self, sql: str, params: Params = ()) -> list[Any]:
+        """Every row. A cursor left half-read would keep the WAL from being reset, so there is none."""
+        try:
+            return self._connection.execute(sql, params).fetchall()
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise disk.unavailable(error) from error
+
+    def one(self, sql: str, params: Params = ()) -> Any:
+        """The first row, or None."""
+        rows = self.all(sql, params)
+        return rows[0] if rows else None
+
+
+class Transaction(Reader):
+    """One write: `now` is the time that all of its rows carry, `mint(prefix)` makes an id."""
+
+    def __init__(self, connection: sqlite3.Connection, now: str, mint: Callable[[str], str]) -> None:
+        super().__init__(connection)
+        self.now, self.mint = now, mint
+
+    def insert(self, prefix: str, sql: str, values: dict[str, Any]) -> Any:
+        """Runs an INSERT ... ON CONFLICT (id) DO NOTHING RETURNING ... under a fresh `:id`, and gives its row.
+
+        An import may have taken an id that a desk for tests mints next, so it tries until one is free.
+        """
+        row = None
+        while row is None:
+            row = self.one(sql, values | {"id": self.mint(prefix)})
+        return row

@@ -1,0 +1,183 @@
+"""The control endpoints: what `keva.testing` offers, for a test in any language."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from keva.api.registry import Answer, Call, Endpoint, View, endpoint
+from keva.identity import EVERYTHING, SCOPES
+from keva.log import mask
+from keva.models import OMITTED, Name, Number, Query, RequestModel, WorkspaceId
+from keva.testing.faults import AnyCase, Fault, FaultSpec, Method
+from keva.testing.journal import Request
+from keva.testing.middleware import CONTROL_PREFIX
+from keva.transfer.records import Moment
+
+if TYPE_CHECKING:
+    from keva.testing.sandbox import Sandbox
+
+_BODY_SHOWN = 64 * 1024  # bytes
+_LONGEST_WAIT = 60  # seconds
+
+Scope = Literal["tickets:read", "tickets:write"]
+
+
+class Seeds(RequestModel):
+    """Each ticket may have any field of an import's line."""
+
+    tickets: list[dict[str, Any]]
+
+
+class NewKey(RequestModel):
+    scopes: Annotated[list[Scope], Field(min_length=1)] = OMITTED
+    workspace_id: WorkspaceId = OMITTED
+
+
+class NewWorkspace(RequestModel):
+    name: Name = "Another workspace"
+
+
+class ClockSetting(RequestModel):
+    """The time to stop at; null for the real time."""
+
+    now: Moment | None
+
+
+class ClockAdvance(RequestModel):
+    seconds: Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
+class RequestsQuery(Query):
+    method: Annotated[Method, AnyCase] = OMITTED
+    path: str = OMITTED
+    count: Number = Field(default=0, ge=0, description="Wait for that many")
+    wait: Number = Field(default=5, ge=0, le=_LONGEST_WAIT, description="Seconds to wait at most")
+
+
+class Anything(BaseModel):
+    """What an answer holds is in `data`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    data: Any
+
+
+def control_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
+    """The endpoints under /__keva__/ that control this desk for tests, for `create_app`."""
+    return [*_desk_endpoints(sandbox), *_fault_endpoints(sandbox), *_clock_endpoints(sandbox)]
+
+
+def _desk_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
+    registry: list[Endpoint] = []
+
+    @_control(registry, "POST", "reset", answer=None, status=204)
+    def reset_desk(call: Call) -> Answer:
+        """Make the desk as new."""
+        sandbox.middleware.reset()
+        return Answer("", 204)
+
+    @_control(registry, "POST", "seed", body=Seeds, status=201)
+    def seed_tickets(call: Call) -> Answer:
+        """Make tickets."""
+        return Answer(f'{{"data":[{",".join(sandbox.seed(call.body.tickets))}]}}', 201)
+
+    @_control(registry, "POST", "keys", body=NewKey, status=201)
+    def make_key(call: Call) -> Answer:
+        """Make an API key."""
+        return _data(sandbox.create_key(call.body.scopes or SCOPES, call.body.workspace_id), 201)
+
+    @_control(registry, "POST", "workspaces", body=NewWorkspace, status=201)
+    def make_workspace(call: Call) -> Answer:
+        """Make a workspace."""
+        return _data({"id": sandbox.create_workspace(call.body.name)["id"], "name": call.body.name}, 201)
+
+    @_control(registry, "GET", "requests", query=RequestsQuery)
+    def list_requests(call: Call) -> Answer:
+        """List the calls received since the reset."""
+        query = call.query
+        if query.count:
+            sandbox.middleware.wait_for(query.method, query.path, query.count, query.wait)
+        return _data([_request(request) for request in sandbox.middleware.requests(query.method, query.path)])
+
+    return registry
+
+
+def _fault_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
+    registry: list[Endpoint] = []
+
+    @_control(registry, "POST", "faults", body=FaultSpec, status=201)
+    def arm_fault(call: Call) -> Answer:
+        """Arm a fault."""
+        return _data(_fault(sandbox.middleware.arm(call.body)), 201)
+
+    @_control(registry, "GET", "faults")
+    def list_faults(call: Call) -> Answer:
+        """List the faults that are armed."""
+        return _data([_fault(fault) for fault in sandbox.middleware.faults.all()])
+
+    @_control(registry, "DELETE", "faults", answer=None, status=204)
+    def clear_faults(call: Call) -> Answer:
+        """End all faults."""
+        sandbox.middleware.faults.clear()
+        return Answer("", 204)
+
+    return registry
+
+
+def _clock_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
+    registry: list[Endpoint] = []
+
+    @_control(registry, "PUT", "clock", body=ClockSetting)
+    def set_clock(call: Call) -> Answer:
+        """Stop the clock at a time, or let it show the real one."""
+        if call.body.now is None:
+            sandbox.clock.unfreeze()
+        else:
+            sandbox.clock.freeze(call.body.now)
+        return _data({"now": sandbox.clock.now})
+
+    @_control(registry, "POST", "clock/advance", body=ClockAdvance)
+    def advance_clock(call: Call) -> Answer:
+        """Move the clock on."""
+        sandbox.clock.advance(call.body.seconds)
+        return _data({"now": sandbox.clock.now})
+
+    return registry
+
+
+def _control(
+    registry: list[Endpoint], method: str, path: str, answer: Any = Anything, **more: Any
+) -> Callable[[View], View]:
+    return endpoint(registry, method, CONTROL_PREFIX + path, scope=EVERYTHING, answer=answer, **more)
+
+
+def _data(value: Any, status: int = 200) -> Answer:
+    return Answer(json.dumps({"data": value}, ensure_ascii=False, separators=(",", ":")), status)
+
+
+def _request(request: Request) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "path": mask(request.path),
+        "query": {name: mask(value) for name, value in request.query.items()},
+        "headers": {name: mask(value) for name, value in request.headers.items()},
+        "body": request.body[:_BODY_SHOWN].decode("utf-8", "replace"),
+        "status": request.status,
+        "error": request.error,
+        "duration": request.duration,
+    }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    spec = fault.spec
+    return {
+        "fault": spec.effect,
+        "method": spec.method,
+        "path": spec.path,
+        "times": spec.times,
+        "skip": spec.skip - fault.skipped,
+        "when": spec.when,
+        "hits": fault.hits,
+    }

@@ -1,0 +1,155 @@
+"""WSGI middleware for tests: records requests, injects faults, and resets the desk while it runs."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+
+from keva import errors
+from keva.http import hooks
+from keva.testing.clock import Clock
+from keva.testing.faults import Fault, Faults, FaultSpec, RequestMatcher
+from keva.testing.journal import Headers, Journal, Request
+
+CONTROL_PREFIX = "/__keva__/"  # what is under it is never journaled, faulted or held
+_RESET_SECONDS = 2.0
+_RESET_MEANWHILE = "The desk was reset while this call was held; nothing was stored."
+_START_OF_AN_ANSWER = b'{"data":'
+App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+Answer = tuple[str, list[tuple[str, str]], bytes]
+
+
+class FaultMiddleware:
+    """Stands in front of a WSGI `app` whose paths are `routes`; `empty` makes the desk behind it as new."""
+
+    def __init__(self, app: App, routes: list[str], clock: Clock, empty: Callable[[], None]) -> None:
+        self.clock, self.journal, self.faults = clock, Journal(), Faults()
+        self._app, self._empty = app, empty
+        self._routes = [route for route in routes if not route.startswith(CONTROL_PREFIX)]
+        self._generation = self._inside = 0
+        self._changed = threading.Condition()
+
+    def arm(self, spec: FaultSpec) -> Fault:
+        """Invalid for a path that no request can have."""
+        return self.faults.arm(Fault(spec, RequestMatcher(self._routes, spec.method, spec.path)))
+
+    def requests(self, method: str | None = None, path: str | None = None) -> list[Request]:
+        matches = RequestMatcher(self._routes, method, path)
+        return self.journal.requests(lambda request: matches(request.method, request.path))
+
+    def wait_for(self, method: str | None, path: str | None, count: int, timeout: float) -> list[Request]:
+        matches = RequestMatcher(self._routes, method, path)
+        return self.journal.wait_for(lambda request: matches(request.method, request.path), count, timeout)
+
+    def reset(self) -> None:
+        """As new: held requests are let go and store nothing, requests in progress are waited for."""
+        self.faults.clear()
+        with self._changed:
+            self._generation += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._inside == 0, _RESET_SECONDS)
+            self.clock.unfreeze()
+            self._empty()
+            self.journal.clear()
+
+    def close(self) -> None:
+        """Lets held requests go, for the server to stop."""
+        with self._changed:
+            self._generation += 1
+            self._changed.notify_all()
+
+    def note_refusal(self, method: str, path: str, status: int, sentence: str) -> None:
+        """Records a request that was refused by its size or its form before it came here."""
+        if not path.startswith(CONTROL_PREFIX):
+            request = Request(method, path, {}, Headers(), b"")
+            self.journal.begin(request)
+            self.journal.end(request, status, sentence)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(CONTROL_PREFIX):
+            return self._app(environ, start_response)
+        body = environ["wsgi.input"].read()
+        environ["wsgi.input"] = BytesIO(body)
+        request = Request.of(environ, body)
+        with self._counted() as generation:
+            self.journal.begin(request)
+            fault = self.faults.match(request.method, request.path)
+            try:
+                answer = self._inject(environ, fault, generation) if fault else self._ask(environ)
+            except hooks.Aborted:
+                self.journal.end(request, None, None)
+                raise
+            status, headers, content = answer
+            self.journal.end(request, int(status[:3]), _error_in(status, content))
+        start_response(status, headers)
+        return [content] if request.method != "HEAD" else []
+
+    def _inject(self, environ: dict[str, Any], fault: Fault, generation: int) -> Answer:
+        spec = fault.spec
+        answer = self._ask(environ) if spec.when == "after" else None
+        if spec.drop:
+            hooks.abort(environ, spec.drop, _first_half(answer))
+        if spec.delay is not None:
+            if not self._hold(spec.delay, generation):
+                return _refusal(503, _RESET_MEANWHILE)
+            return answer or self._ask(environ)
+        content, headers = spec.content()
+        return _status_line(spec.status), headers, content
+
+    def _ask(self, environ: dict[str, Any]) -> Answer:
+        """The app's own answer, whole, before any of it is sent."""
+        started: list[Any] = []
+        content = self._app(environ, lambda status, headers, _=None: started.extend((status, headers)))
+        try:
+            return started[0], started[1], b"".join(content)
+        finally:
+            if hasattr(content, "close"):
+                content.close()
+
+    @contextmanager
+    def _counted(self) -> Iterator[int]:
+        with self._changed:
+            self._inside += 1
+            generation = self._generation
+        try:
+            yield generation
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    def _hold(self, seconds: float, generation: int) -> bool:
+        """Waits; False when a reset came meanwhile."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._generation != generation, seconds)
+
+
+def _refusal(status: int, sentence: str) -> Answer:
+    return _status_line(status), [("Content-Type", "application/json")], errors.body(sentence)
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Failed"
+
+
+def _first_half(answer: Answer | None) -> bytes:
+    """What is sent of an answer that is cut off in the middle."""
+    status, _, content = answer or ("200 OK", [], _START_OF_AN_ANSWER * 2)
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content[: len(content) // 2]
+
+
+def _error_in(status: str, content: bytes) -> str | None:
+    """The sentence of a refusal."""
+    if status < "4":
+        return None
+    try:
+        return str(json.loads(content)["error"])
+    except (ValueError, KeyError, TypeError):
+        return content[:200].decode("utf-8", "replace")

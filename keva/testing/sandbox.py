@@ -1,0 +1,103 @@
+"""A desk for tests: a throw-away database, predictable ids, its own clock, and the fault middleware before its API."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from keva import identity, tickets, workspaces
+from keva.api.app import create_app
+from keva.api.rate_limit import RateLimit
+from keva.errors import Invalid
+from keva.identity import SCOPES, Caller, Keyring
+from keva.models import ListQuery
+from keva.storage.database import Database
+from keva.testing.clock import Clock
+from keva.testing.control import control_endpoints
+from keva.testing.middleware import FaultMiddleware
+from keva.transfer.importer import TicketImporter
+from keva.transfer.records import TicketRecord
+from keva.validation import validate
+
+THREADS = 32  # a held request keeps one
+KEY = "keva_live_for_tests"
+_EVERYTHING = Caller(None, SCOPES, None)
+_OUTBOUND = {"senderEmail": "support@company.com"}
+_DEFAULTS = {"subject": "A ticket", "customerEmail": "customer@example.com", "messages": [{"body": "A message"}]}
+
+
+class Sandbox:
+    """The desk of a database at `path`, made for tests; with its control endpoints if `control`.
+
+    Serve its `middleware`. Everything else acts on the desk directly: it is neither recorded nor delayed.
+    """
+
+    def __init__(
+        self, path: Path, key: str | None = None, rate_limit: int = 0, verbose: bool = False, control: bool = False
+    ) -> None:
+        self.key = identity.check_fixed_key(key or KEY)
+        self.clock, self._ids = Clock(), identity.Counted()
+        self._limit = RateLimit(rate_limit, self.clock) if rate_limit else None
+        self.database = Database(path, self._ids, self.clock, for_tests=True)
+        # A control endpoint looks for the middleware when it is called, and it is there by then.
+        endpoints = control_endpoints(self) if control else []
+        app = create_app(self.database, Keyring(self.key), self._limit, verbose, endpoints)
+        routes = [rule.rule for rule in app.url_map.iter_rules()]
+        self.middleware = FaultMiddleware(app, routes, self.clock, self._empty)
+
+    def seed(self, tickets: Iterable[dict[str, Any]]) -> list[str]:
+        """Makes a ticket of each, which may have any field of an import's line; gives their JSON."""
+        records = [_record(number, ticket) for number, ticket in enumerate(tickets)]
+        with self.database.write() as tx:
+            importer = TicketImporter(tx)
+            ids = [importer.store(record) for record in records]
+        return [self.ticket(ticket_id) for ticket_id in ids]
+
+    def ticket(self, ticket_id: str) -> str:
+        return tickets.get(self.database.read(), _EVERYTHING, ticket_id)
+
+    def tickets(self, status: str | None, workspace_id: str | None) -> str:
+        """The JSON array of all that fit, newest first."""
+        reader = self.database.read()
+        caller = _EVERYTHING.within(reader, workspace_id) if workspace_id else _EVERYTHING
+        query = validate(ListQuery, {"status": status} if status else {})
+        page, _ = tickets.list_page(reader, caller, query.model_copy(update={"per_page": -1}))  # SQLite's "no limit"
+        return page
+
+    def messages(self, ticket_id: str) -> str:
+        return tickets.list_messages(self.database.read(), _EVERYTHING, ticket_id)
+
+    def create_key(self, scopes: Iterable[str], workspace_id: str | None) -> dict[str, Any]:
+        with self.database.write() as tx:
+            return identity.create_key(tx, "made by a test", tuple(scopes), workspace_id)
+
+    def revoke_key(self, key: str) -> None:
+        with self.database.write() as tx:
+            identity.revoke_key(tx, identity.id_of_key(tx, key))
+
+    def create_workspace(self, name: str) -> dict[str, Any]:
+        with self.database.write() as tx:
+            return workspaces.create(tx, name)
+
+    def _empty(self) -> None:
+        self._ids.restart()
+        self.database.empty()
+        self._ids.restart()
+        self._ids("ws")  # the first workspace has the first
+        if self._limit:
+            self._limit.forget()
+
+
+def _record(number: int, given: dict[str, Any]) -> TicketRecord:
+    ticket = _DEFAULTS | given
+    if isinstance(ticket["messages"], list):
+        ticket["messages"] = [
+            _OUTBOUND | message if _is_outbound(message) else message for message in ticket["messages"]
+        ]
+    try:
+        return validate(TicketRecord, ticket)
+    except Invalid as error:
+        raise Invalid(f"tickets.{number}: {error.sentence}", error.details) from None
+
+
+def _is_outbound(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("direction") == "outbound"

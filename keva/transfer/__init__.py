@@ -1,0 +1,1 @@
+"""Tickets as JSON lines, in and out."""

@@ -1,0 +1,146 @@
+"""The code as a whole: its rooms, which way their imports run, and the rules that every module keeps."""
+
+import ast
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from keva.storage import schema
+
+ROOT = Path(__file__).parents[1]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "keva").rglob("*.py")
+}
+
+# A room is a folder or a module of keva/. Lowest floor first: each room imports from the floors below it, and from
+# itself.
+FLOORS = [
+    {"errors", "limits", "log", "times"},
+    {"models"},
+    {"storage", "validation", "http"},
+    {"identity"},
+    {"tickets", "workspaces"},
+    {"api", "transfer"},
+    {"testing"},
+    {"cli"},
+    {"__main__", "pytest_plugin"},
+]
+# What the floors alone would allow, and the architecture does not.
+HTTP_IMPORTS = {"errors", "limits", "log"}
+IMPORTERS_OF_HTTP = {"testing", "cli"}
+FOR_TYPES_ALONE = {("keva.testing.control", "keva.testing.sandbox"), ("keva.pytest_plugin", "keva.testing")}
+
+
+def room(name):
+    return name.split(".")[1]
+
+
+def imports_of(name):
+    """The modules of ours that this one imports, and those that it imports for types alone."""
+    tree = ast.parse(MODULES[name].read_text())
+    guarded = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    found, for_types = set(), set()
+    for node in ast.walk(tree):
+        names = set()
+        if isinstance(node, ast.Import):
+            names = {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively: the rules here read absolute names"
+            names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        (for_types if node in guarded else found).update(names)
+    known = MODULES.keys() - {name, "keva", name.rpartition(".")[0]}
+    return found & known, for_types & known
+
+
+def test_every_room_has_its_floor():
+    assert {room(name) for name in MODULES if name != "keva"} == set().union(*FLOORS)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - {"keva"}))
+def test_a_room_imports_from_the_floors_below_it_alone(name):
+    floor = next(number for number, rooms in enumerate(FLOORS) if room(name) in rooms)
+    allowed = set().union({room(name)}, *FLOORS[:floor])
+    if room(name) == "http":
+        allowed = HTTP_IMPORTS | {"http"}
+    if room(name) not in IMPORTERS_OF_HTTP | {"http"}:
+        allowed -= {"http"}
+    imported, for_types = imports_of(name)
+    assert {room(other) for other in imported} <= allowed
+    assert {(name, other) for other in for_types} <= FOR_TYPES_ALONE
+
+
+def test_no_imports_go_round_in_a_circle():
+    done, rest = set(), {name: imports_of(name)[0] for name in MODULES}
+    while rest:
+        ready = {name for name, wanted in rest.items() if wanted <= done}
+        assert ready, f"a circle among {sorted(rest)}"
+        done |= ready
+        rest = {name: wanted for name, wanted in rest.items() if name not in ready}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["keva.tickets", "keva.workspaces", "keva.transfer.importer", "keva.transfer.exporter", "keva.storage.backups"],
+)
+def test_the_desk_knows_nothing_of_flask_or_the_command_line(name):
+    code = f"import sys, {name}; sys.exit(bool({{'flask', 'werkzeug', 'waitress', 'click'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[1:2] in (["api"], ["http"], ["cli"])])
+def test_only_the_nouns_of_the_desk_storage_and_transfer_hold_sql(name):
+    texts = [node.value for node in ast.walk(ast.parse(MODULES[name].read_text())) if isinstance(node, ast.Constant)]
+    assert not [
+        text
+        for text in texts
+        if isinstance(text, str) and text.strip().startswith(("SELECT ", "INSERT ", "UPDATE ", "DELETE "))
+    ]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_in_one_sentence_what_it_is(name):
+    told = ast.get_docstring(ast.parse(MODULES[name].read_text()))
+    assert told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_import_hides_in_a_function(name):
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.FunctionDef):
+            assert not [inner for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom)], node.name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_error_is_swallowed_whole(name):
+    """One that does not matter is named, in `suppress`, which tells a reader so."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type, f"a bare except in line {node.lineno}"
+            assert not isinstance(node.body[0], ast.Pass | ast.Continue), f"line {node.lineno}"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "suppress":
+            assert not {ast.unparse(argument) for argument in node.args} & {"Exception", "BaseException"}
+
+
+def test_the_package_itself_imports_nothing():
+    nodes = ast.walk(ast.parse(MODULES["keva"].read_text()))
+    assert not [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def test_every_table_is_strict():
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.create(connection, "ws_1", "2024-01-15T10:30:00Z", for_tests=True)
+        tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%'")
+        assert dict(tables.fetchall()) == {
+            name: 1 for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        }

@@ -1,0 +1,51 @@
+"""What a caller sent, where telling of it in full would cost more than to send it."""
+
+import json
+
+import pytest
+
+from keva.errors import Invalid
+from keva.models import ListQuery, NewTicket
+from keva.validation import read_object, validate_query
+
+
+def test_very_many_fields_are_refused_in_a_few_words():
+    sent = json.dumps({f"field_{number}": "" for number in range(50_000)}).encode()
+    with pytest.raises(Invalid, match="has 50000 fields") as refused:
+        read_object(sent, NewTicket)
+    assert len(str(refused.value)) < 200
+    assert refused.value.details == []
+
+
+def test_very_many_parameters_are_refused_in_a_few_words():
+    with pytest.raises(Invalid, match="has 3000 parameters") as refused:
+        validate_query(ListQuery, [(f"a{number}", "1") for number in range(3000)])
+    assert refused.value.details == []
+
+
+def test_a_long_name_is_cut_in_what_is_told():
+    with pytest.raises(Invalid) as refused:
+        read_object(json.dumps({"x" * 10_000: ""}).encode(), NewTicket)
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"", "is empty"),
+        (b"{", "not JSON: expecting property name"),
+        (b"[]", "not a JSON object"),
+        (b"\xff", "not UTF-8 at byte 0"),
+        (b'{"a": 1, "a": 2}', "'a' is given more than once"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not JSON"),
+        (b'{"\\ud800": 1}', "half a surrogate pair"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "too many digits"),
+        (b'{"": 1}', "an empty name is not a field"),
+    ],
+)
+def test_each_way_of_not_being_what_is_wanted_is_told_in_its_own_words(sent, told):
+    with pytest.raises(Invalid) as refused:
+        read_object(sent, NewTicket)
+    assert told in str(refused.value)
