@@ -76,7 +76,8 @@ def test_a_key_revoked_again_keeps_the_time_at_which_it_ended(database):
         with database.write() as tx:
             identity.revoke_key(tx, made["id"])
         database.clock.advance(60)
-    [row] = identity.list_keys(database.read())
+    with database.read() as reader:
+        [row] = identity.list_keys(reader)
     assert row["revoked_at"] == "2024-01-15T10:30:00Z"
 
 
@@ -84,17 +85,20 @@ def test_when_a_key_was_last_used_is_when_it_was_and_not_when_that_was_stored(da
     with database.write() as tx:
         key = identity.create_key(tx, "first")["key"]
     ring = identity.Keyring()
-    ring.authenticate(database.read(), f"Bearer {key}", database.clock)
+    with database.read() as reader:
+        ring.authenticate(reader, f"Bearer {key}", database.clock)
     database.clock.advance(60)
     ring.store_last_used(database)
-    [row] = identity.list_keys(database.read())
+    with database.read() as reader:
+        [row] = identity.list_keys(reader)
     assert row["last_used_at"] == "2024-01-15T10:30:00Z"
 
 
 def test_a_key_of_a_workspace_that_is_not_there_is_not_made(database):
     with pytest.raises(NotFound), database.write() as tx:
         identity.create_key(tx, "first", workspace_id="ws_nope")
-    assert identity.list_keys(database.read()) == []
+    with database.read() as reader:
+        assert identity.list_keys(reader) == []
 
 
 @pytest.mark.parametrize("key", ["keva_live_x", "keva_live_two words", "keva_live_schlüssel", "keva_live_🔑"])

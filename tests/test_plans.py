@@ -46,21 +46,23 @@ def asked(database, monkeypatch):
 
 def ask_everything(database):
     for caller in (EVERYTHING, ONE):
-        for page in (1, 100, 240):
-            for status in (None, "open"):
-                query = ListQuery.model_construct(page=page, per_page=20, status=status, workspace_id=None)
-                tickets.list_page(database.read(), caller, query)
-        tickets.get(database.read(), caller, "tkt_seed7")
-        tickets.list_messages(database.read(), caller, "tkt_seed7")
+        with database.read() as reader:
+            for page in (1, 100, 240):
+                for status in (None, "open"):
+                    query = ListQuery.model_construct(page=page, per_page=20, status=status, workspace_id=None)
+                    tickets.list_page(reader, caller, query)
+            tickets.get(reader, caller, "tkt_seed7")
+            tickets.list_messages(reader, caller, "tkt_seed7")
         with database.write() as tx:
             tickets.create(tx, caller, NEW)
             tickets.update(tx, caller, "tkt_seed7", TicketChange.model_validate({"status": "closed"}))
             tickets.add_message(tx, caller, "tkt_seed7", MESSAGE)
     with database.write() as tx:
         key = identity.create_key(tx, "one", SCOPES, workspaces.list_all(tx)[0]["id"])["key"]
-    caller = Keyring().authenticate(database.read(), f"Bearer {key}", database.clock)
-    caller.within(database.read(), workspaces.list_all(database.read())[0]["id"])
-    exporter._lines_after(database.read(), 2500)
+    with database.read() as reader:
+        caller = Keyring().authenticate(reader, f"Bearer {key}", database.clock)
+        caller.within(reader, workspaces.list_all(reader)[0]["id"])
+        exporter._lines_after(reader, 2500)
 
 
 def test_no_question_looks_at_every_ticket_or_sorts(database, asked):
@@ -90,7 +92,8 @@ def test_no_question_looks_at_every_ticket_or_sorts(database, asked):
     ],
 )
 def test_a_list_goes_by_the_index_of_its_question(database, asked, caller, status, index):
-    tickets.list_page(database.read(), caller, ListQuery.model_construct(page=1, per_page=20, status=status))
+    with database.read() as reader:
+        tickets.list_page(reader, caller, ListQuery.model_construct(page=1, per_page=20, status=status))
     [(sql, params)] = asked.items()
     with sqlite3.connect(database.path) as connection:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
@@ -106,9 +109,10 @@ def test_totals_are_true_after_every_kind_of_change(database, status):
             change = TicketChange.model_validate({"status": ("open", "pending", "solved", "closed")[number % 4]})
             tickets.update(tx, EVERYTHING, f"tkt_seed{number}", change)
 
-    there = database.read().all("SELECT count(*) FROM tickets WHERE ifnull(?, status) = status", (status,))
     query = ListQuery.model_construct(page=1, per_page=1, status=status)
-    assert tickets.list_page(database.read(), EVERYTHING, query)[1] == there[0][0]
+    with database.read() as reader:
+        there = reader.one("SELECT count(*) FROM tickets WHERE ifnull(?, status) = status", (status,))
+        assert tickets.list_page(reader, EVERYTHING, query)[1] == there[0]
     with sqlite3.connect(database.path) as connection:
         assert schema.problems_of(connection) == []
     connection.close()
@@ -116,7 +120,8 @@ def test_totals_are_true_after_every_kind_of_change(database, status):
 
 def test_a_deep_page_begins_within_a_block_of_where_it_lies(database):
     query = ListQuery.model_construct(page=240, per_page=20, status=None, workspace_id=None)
-    below, before = tickets._skip_blocks(database.read(), EVERYTHING, query)
-    assert below <= 5000
-    assert before < 4096
-    assert tickets.list_page(database.read(), EVERYTHING, query)[0].count('"id"') == 20
+    with database.read() as reader:
+        below, before = tickets._skip_blocks(reader, EVERYTHING, query)
+        assert below <= 5000
+        assert before < 4096
+        assert tickets.list_page(reader, EVERYTHING, query)[0].count('"id"') == 20

@@ -167,7 +167,8 @@ def test_a_bad_line_stops_it_all_and_is_named_with_its_field(database, line, tol
         importer.import_tickets(database, io.BytesIO("\n".join(lines).encode()), lambda _: None)
 
     assert told in str(refused.value)
-    assert database.read().all("SELECT id FROM tickets") == [("tkt_seed1",)]
+    with database.read() as reader:
+        assert reader.all("SELECT id FROM tickets") == [("tkt_seed1",)]
 
 
 def test_a_bad_line_is_one_sentence_on_standard_error(cli):
@@ -186,7 +187,8 @@ def test_what_was_imported_is_counted_and_so_is_what_comes_after(database):
     with database.write() as tx:
         TicketImporter(tx).store(TicketRecord.model_validate(LINE))
 
-    counted = database.read().all("SELECT status, tickets FROM ticket_counts WHERE workspace = 0 AND block = -1")
+    with database.read() as reader:
+        counted = reader.all("SELECT status, tickets FROM ticket_counts WHERE workspace = 0 AND block = -1")
     assert dict(counted) == {"open": 4, "closed": 1}
     with sqlite3.connect(database.path) as connection:
         assert schema.problems_of(connection) == []
@@ -266,4 +268,5 @@ def test_an_export_is_of_one_moment(database):
     out = io.BytesIO()
     assert exporter.export_tickets(database, out, add) == 1501
     assert len(out.getvalue().splitlines()) == 1501
-    assert database.read().one("SELECT count(*) FROM tickets")[0] > 1501
+    with database.read() as reader:
+        assert reader.one("SELECT count(*) FROM tickets")[0] > 1501

@@ -16,6 +16,7 @@ from keva.api.responses import JsonResponse
 from keva.identity import EVERYTHING, Caller, Keyring
 from keva.limits import MAX_BODY
 from keva.storage.database import Database
+from keva.storage.transaction import Reader
 from keva.validation import read_object, read_query, validate_query
 
 
@@ -33,7 +34,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
-    gate = _Gate(database, keyring, limit)
+    gate = _Gate(database.clock, keyring, limit)
     for endpoint in served:
         app.add_url_rule(endpoint.path, endpoint.name, _view(database, gate, endpoint), methods=[endpoint.method])
     _add_own_routes(app, database, served)
@@ -66,13 +67,13 @@ class _NoSession(SessionInterface):
 class _Gate:
     """Lets a caller in, in the contract's order: key, limit, scope, workspace."""
 
-    def __init__(self, database: Database, keyring: Keyring, limit: RateLimit | None) -> None:
-        self._database, self._keyring, self._limit = database, keyring, limit
+    def __init__(self, clock: Callable[[], float], keyring: Keyring, limit: RateLimit | None) -> None:
+        self._clock, self._keyring, self._limit = clock, keyring, limit
 
-    def authorize(self, scope: str, parameters: list[tuple[str, str]]) -> Caller:
+    def authorize(self, reader: Reader, scope: str, parameters: list[tuple[str, str]]) -> Caller:
         """The caller of the current request; NoKey, TooMany, Forbidden, Invalid or NotFound."""
-        reader, environ = self._database.read(), request.environ
-        caller = self._keyring.authenticate(reader, environ.get("HTTP_AUTHORIZATION"), self._database.clock)
+        environ = request.environ
+        caller = self._keyring.authenticate(reader, environ.get("HTTP_AUTHORIZATION"), self._clock)
         if self._limit and scope != EVERYTHING:
             g.limit, refusal = self._limit.count(caller.key)
             if refusal:
@@ -100,10 +101,11 @@ def _view(database: Database, gate: _Gate, endpoint: Endpoint) -> Callable[..., 
 
     def view(**path: str) -> Response:
         parameters = read_query(request.environ["QUERY_STRING"])
-        caller = gate.authorize(endpoint.scope, parameters)
-        query = validate_query(endpoint.query, parameters) if parameters else no_query
-        body = read_object(_body(), endpoint.body) if endpoint.body else None
-        return _response(endpoint.view(Call(database, caller, query, body, path)))
+        with database.read() as reader:
+            caller = gate.authorize(reader, endpoint.scope, parameters)
+            query = validate_query(endpoint.query, parameters) if parameters else no_query
+            body = read_object(_body(), endpoint.body) if endpoint.body else None
+            return _response(endpoint.view(Call(database, reader, caller, query, body, path)))
 
     return view
 

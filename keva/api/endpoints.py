@@ -17,7 +17,7 @@ _MESSAGES = "/api/v1/tickets/<ticket_id>/messages"
 @_endpoint("GET", _TICKETS, scope=READ, query=models.ListQuery, answer=models.TicketPage)
 def list_tickets(call: Call) -> Answer:
     """List tickets."""
-    page, total = tickets.list_page(call.database.read(), call.caller, call.query)
+    page, total = tickets.list_page(call.reader, call.caller, call.query)
     pagination = f'{{"page":{call.query.page},"perPage":{call.query.per_page},"total":{total}}}'
     return Answer(f'{{"data":{page},"pagination":{pagination}}}')
 
@@ -33,7 +33,7 @@ def create_ticket(call: Call) -> Answer:
 @_endpoint("GET", _TICKET, scope=READ, answer=models.OneTicket)
 def get_ticket(call: Call) -> Answer:
     """Get a ticket."""
-    return Answer(_data(tickets.get(call.database.read(), call.caller, call.path["ticket_id"])))
+    return Answer(_data(tickets.get(call.reader, call.caller, call.path["ticket_id"])))
 
 
 @_endpoint("PATCH", _TICKET, scope=WRITE, body=models.TicketChange, answer=models.OneTicket)
@@ -47,7 +47,7 @@ def update_ticket(call: Call) -> Answer:
 @_endpoint("GET", _MESSAGES, scope=READ, answer=models.AllMessages)
 def list_messages(call: Call) -> Answer:
     """List messages."""
-    return Answer(_data(tickets.list_messages(call.database.read(), call.caller, call.path["ticket_id"])))
+    return Answer(_data(tickets.list_messages(call.reader, call.caller, call.path["ticket_id"])))
 
 
 @_endpoint("POST", _MESSAGES, scope=WRITE, body=models.NewMessage, answer=models.OneMessage, status=201)

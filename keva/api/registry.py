@@ -9,13 +9,18 @@ from pydantic import BaseModel
 from keva import models
 from keva.identity import Caller
 from keva.storage.database import Database
+from keva.storage.transaction import Reader
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an endpoint: `query` and `body` are instances of its models, `path` has the ids of its route."""
+    """One call of an endpoint: `query` and `body` are instances of its models, `path` has the ids of its route.
+
+    `reader` is lent for the length of the call.
+    """
 
     database: Database
+    reader: Reader
     caller: Caller
     query: Any
     body: Any

@@ -38,8 +38,8 @@ def create_key(db: Path, name: str, workspace: str | None, scopes: tuple[str, ..
 @takes(DB)
 def list_keys(db: Path) -> None:
     """List the keys, without their texts."""
-    with open_database(db) as database:
-        rows = identity.list_keys(database.read())
+    with open_database(db) as database, database.read() as reader:
+        rows = identity.list_keys(reader)
     show_table(["id", "name", "last_four", "scopes", "workspace_id", "created_at", "last_used_at", "revoked_at"], rows)
 
 
@@ -72,8 +72,8 @@ def create_workspace(db: Path, name: str) -> None:
 @takes(DB)
 def list_workspaces(db: Path) -> None:
     """List the workspaces; tickets go to the first unless another is picked."""
-    with open_database(db) as database:
-        rows = workspaces.list_all(database.read())
+    with open_database(db) as database, database.read() as reader:
+        rows = workspaces.list_all(reader)
     show_table(["id", "name", "created_at"], rows)
 
 

@@ -45,7 +45,9 @@ def _serve(db: Path, host: str, port: int, api_key: str | None, threads: int, ra
         server = Server(create_app(database, keyring, limit, verbose), host=host, port=port, threads=threads)
         _stop_on_signal(server.stop)
         click.echo(f"Keva is listening on {server.url}")
-        if fixed_key is None and not identity.list_keys(database.read()):
+        with database.read() as reader:
+            has_key = fixed_key is not None or identity.list_keys(reader)
+        if not has_key:
             with database.write() as tx:
                 _show_key(server.url, identity.create_key(tx, "first")["key"], "The first API key, not shown again")
         with _LastUsed(database, keyring):

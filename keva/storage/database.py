@@ -2,16 +2,16 @@
 
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from keva.errors import FileUnusable, Unavailable
-from keva.storage import disk, opening, schema
+from keva.storage import opening, schema
 from keva.storage.lock import FileLock
 from keva.storage.paths import LOCK, WAL, beside
+from keva.storage.pool import BorrowedReader, ReaderPool
 from keva.storage.transaction import Reader, Transaction
 from keva.storage.writer import Writer
 from keva.times import timestamp
@@ -34,8 +34,7 @@ class Database:
         for_tests: bool = False,
     ) -> None:
         self.path, self.mint, self.clock, self._for_tests = path.resolve(), mint, clock, for_tests
-        self._thread = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers = ReaderPool(lambda: opening.connect_to_read(self.path))
         self._serving: FileLock | None = None
         self._template: sqlite3.Connection | None = None
         self._checked = -_HEALTH_SECONDS  # when the health was last checked by a write
@@ -46,27 +45,19 @@ class Database:
             connection = opening.connect_to_write(self.path, self._lock, mint, self.now, for_tests)
             self._writer = Writer(connection, self._lock, beside(self.path, WAL), self._is_in_place)
 
-    def read(self) -> Reader:
-        """For single statements, on a connection that stays open and is this thread's own."""
-        reader: Reader | None = getattr(self._thread, "reader", None)
-        if reader is None:
-            try:
-                connection = opening.connect_to_read(self.path)
-            except sqlite3.DatabaseError as error:
-                raise disk.unavailable(error) from error
-            self._readers.append(connection)
-            reader = self._thread.reader = Reader(connection)
-        return reader
+    def read(self) -> BorrowedReader:
+        """For single statements: `with database.read() as reader`, for whose length a connection is its own."""
+        return self._readers.reader()
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
         """For several statements that must see one and the same state."""
-        reader = self.read()
-        reader.all("BEGIN")
-        try:
-            yield reader
-        finally:
-            reader.all("ROLLBACK")
+        with self.read() as reader:
+            reader.all("BEGIN")
+            try:
+                yield reader
+            finally:
+                reader.all("ROLLBACK")
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -97,7 +88,8 @@ class Database:
 
     def check_health(self) -> None:
         """Raises Unavailable with the reason when the database does not answer or take writes."""
-        self.read().one("SELECT count(*) FROM workspaces")
+        with self.read() as reader:
+            reader.one("SELECT count(*) FROM workspaces")
         if time.perf_counter() - self._checked > _HEALTH_SECONDS:
             self._checked = time.perf_counter()
             with self.write() as tx:
@@ -111,17 +103,18 @@ class Database:
         After a failed sync it closes first, while a reader is kept open on purpose: the last connection to close
         would checkpoint a WAL that may not be on disk.
         """
-        if self._writer.broken:
-            self.read().one("SELECT count(*) FROM workspaces")
-            self._writer.close()
-        for reader in self._readers:
-            reader.close()
-        self._writer.close()
-        if self._template:
-            self._template.close()
-        self._lock.close()
-        if self._serving:
-            self._serving.close()
+        with ExitStack() as ends:  # the last one first, and each whatever befalls the others
+            if self._serving:
+                ends.callback(self._serving.close)
+            ends.callback(self._lock.close)
+            if self._template:
+                ends.callback(self._template.close)
+            ends.callback(self._writer.close)
+            ends.callback(self._readers.close)
+            if self._writer.broken:
+                with self.read() as reader:
+                    reader.one("SELECT count(*) FROM workspaces")
+                    self._writer.close()
 
     def _is_in_place(self) -> bool:
         """False once the file that is open is no longer the one at its path, as after a restore."""

@@ -15,6 +15,7 @@ _TOLD = {
     ),
     sqlite3.SQLITE_BUSY: (f"Another program holds the database: {_NOTHING_STORED}. Try again.", 1),
     sqlite3.SQLITE_CORRUPT: ("The database file is damaged: run the check command, then restore a backup.", None),
+    sqlite3.SQLITE_INTERRUPT: ("The desk was closed meanwhile: nothing was read or stored. Start it again.", None),
     sqlite3.SQLITE_NOTADB: ("The database file is damaged: run the check command, then restore a backup.", None),
 }
 OTHERWISE = f"The database cannot be used now: {_NOTHING_STORED}. Try again."

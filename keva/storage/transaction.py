@@ -1,7 +1,7 @@
 """`Reader` runs single statements; `Transaction` adds the time and the id generator of one write."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from keva.storage import disk
@@ -14,9 +14,10 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._cursors: set[sqlite3.Cursor] = set()  # of `each`, while they are stepped
 
     def all(self, sql: str, params: Params = ()) -> list[Any]:
-        """Every row. A cursor left half-read would keep the WAL from being reset, so there is none."""
+        """Every row."""
         try:
             return self._connection.execute(sql, params).fetchall()
         except sqlite3.IntegrityError:
@@ -28,6 +29,25 @@ class Reader:
         """The first row, or None."""
         rows = self.all(sql, params)
         return rows[0] if rows else None
+
+    def each(self, sql: str, params: Params = ()) -> Iterator[Any]:
+        """Row after row as they are asked for, all of one state, so that a long answer is never in memory whole.
+
+        Until its end the WAL cannot be written anew from its start, and grows: exhaust the iterator, or close it.
+        """
+        cursor = self._connection.cursor()
+        self._cursors.add(cursor)
+        try:
+            yield from cursor.execute(sql, params)
+        except sqlite3.DatabaseError as error:
+            raise disk.unavailable(error) from error
+        finally:
+            self._cursors.discard(cursor)
+            cursor.close()
+
+    def _end_cursors(self) -> None:
+        while self._cursors:
+            self._cursors.pop().close()
 
 
 class Transaction(Reader):

@@ -12,6 +12,7 @@ from keva.errors import Unavailable
 from keva.log import LOG
 from keva.storage import disk
 from keva.storage.lock import FileLock
+from keva.storage.pool import CLOSED
 from keva.storage.transaction import Reader
 
 CHECKPOINT_PAGES = 1000  # of 4 KiB: the WAL stays near 4 MiB under constant load
@@ -20,7 +21,6 @@ SLOW_COMMIT = 0.002  # seconds
 LONGEST_WAIT = 0.01
 _TAKEN = "Another Keva command is writing to the database: try again."
 _REPLACED = "The database file was moved or replaced: nothing is stored until Keva is started again."
-_CLOSED = "The desk is closed: nothing was stored."
 _BROKEN = "The disk failed while writing: nothing is stored until Keva is started again; reads go on."
 
 
@@ -94,7 +94,7 @@ class Writer:
         with self._turn:
             self._waiting.pop()
             if self._wal.closed:
-                raise Unavailable(_CLOSED)
+                raise Unavailable(CLOSED)
             batch = self._batch if self._connection.in_transaction else self._begin()
             batch.writes += 1
             try:

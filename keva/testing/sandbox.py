@@ -53,18 +53,20 @@ class Sandbox:
         return [self.ticket(ticket_id) for ticket_id in ids]
 
     def ticket(self, ticket_id: str) -> str:
-        return tickets.get(self.database.read(), _EVERYTHING, ticket_id)
+        with self.database.read() as reader:
+            return tickets.get(reader, _EVERYTHING, ticket_id)
 
     def tickets(self, status: str | None, workspace_id: str | None) -> str:
         """The JSON array of all that fit, newest first."""
-        reader = self.database.read()
-        caller = _EVERYTHING.within(reader, workspace_id) if workspace_id else _EVERYTHING
         query = validate(ListQuery, {"status": status} if status else {})
-        page, _ = tickets.list_page(reader, caller, query.model_copy(update={"per_page": -1}))  # SQLite's "no limit"
+        with self.database.read() as reader:
+            caller = _EVERYTHING.within(reader, workspace_id) if workspace_id else _EVERYTHING
+            page, _ = tickets.list_page(reader, caller, query.model_copy(update={"per_page": -1}))  # no limit, in SQL
         return page
 
     def messages(self, ticket_id: str) -> str:
-        return tickets.list_messages(self.database.read(), _EVERYTHING, ticket_id)
+        with self.database.read() as reader:
+            return tickets.list_messages(reader, _EVERYTHING, ticket_id)
 
     def create_key(self, scopes: Iterable[str], workspace_id: str | None) -> dict[str, Any]:
         with self.database.write() as tx:

@@ -49,7 +49,8 @@ def _add(tx: Transaction, name: str) -> None:
 
 
 def _names(database: Database) -> set[str]:
-    return {row[0] for row in database.read().all("SELECT name FROM workspaces")} - {"Support"}
+    with database.read() as reader:
+        return {row[0] for row in reader.all("SELECT name FROM workspaces")} - {"Support"}
 
 
 def _together(database: Database, write: Callable[[int], None], number: int = 6) -> list[BaseException | None]:

@@ -197,8 +197,8 @@ def next_version(db: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
 
 def test_an_older_desk_is_migrated_and_a_copy_kept_before(db: Path, next_version: dict[int, str]) -> None:
     before = _everything(db)
-    with _opened(db) as database:
-        assert database.read().all("SELECT tickets FROM tallies") == [(20,)]
+    with _opened(db) as database, database.read() as reader:
+        assert reader.all("SELECT tickets FROM tallies") == [(20,)]
     assert _pragma(db, "user_version") == NEXT
     [kept] = _kept(db)
     assert _everything(kept) == before
@@ -285,8 +285,8 @@ def test_a_migration_killed_at_any_step_is_done_at_the_next_start(
     for step in killed_at_each_step(lambda: Database(db, identity.mint), before=lambda: _put_back(db, older)):
         seen.add(_pragma(db, "user_version"))
         if step % every == 0:
-            with _opened(db) as database:
-                assert database.read().all("SELECT tickets FROM tallies") == [(20,)]
+            with _opened(db) as database, database.read() as reader:
+                assert reader.all("SELECT tickets FROM tallies") == [(20,)]
             assert backups.check(db) == []
         figures["migrations killed in the middle"] += 1
     assert seen == {NEXT - 1, NEXT}
