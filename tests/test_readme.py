@@ -138,7 +138,7 @@ def test_the_two_commands_are_there():
         "python3 -m venv .venv && .venv/bin/pip install -qr requirements.txt && .venv/bin/python app.py\n"
     )
     assert blocks("sh", "setup") == [
-        "python3 -m venv .venv && .venv/bin/pip install -qe '.[test]' && .venv/bin/python -m pytest\n"
+        "python3 -m venv .venv && .venv/bin/pip install -qe '.[test]' && .venv/bin/python -m pytest -n auto\n"
     ]
     assert README.index("```sh") < len("".join(README.splitlines(keepends=True)[:15]))
 
