@@ -1,4 +1,4 @@
-"""Prints what the README quotes: `python -m tests.benchmarks [calls] [mixed] [growth] [stand-in] [rivals]`."""
+"""Prints what docs/performance.md quotes: `python -m tests.benchmarks [calls] [mixed] [growth] [stand-in] [rivals]`."""
 
 import sys
 

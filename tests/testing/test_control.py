@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -174,23 +173,3 @@ def test_a_file_made_under_control_takes_no_real_tickets(start, tmp_path):
     practice = str(tmp_path / "practice.db")
     Sandbox(Path(practice)).database.close()
     assert "is a desk for tests" in start("--db", practice)
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="node is not on this machine")
-def test_a_javascript_suite_drives_it(origin, tmp_path):
-    (tmp_path / "desk.test.mjs").write_text(javascript_of_the_readme())
-    environ = {"KEVA_BASE_URL": origin, "KEVA_API_KEY": "keva_live_control", "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(
-        [shutil.which("node"), "--test", "desk.test.mjs"],
-        cwd=tmp_path,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
-
-
-def javascript_of_the_readme():
-    return re.search(r"```js\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
