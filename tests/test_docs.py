@@ -15,7 +15,7 @@ from tests.conftest import ROOT, environ
 from tests.test_architecture import FLOORS
 
 NAMES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
-NAMES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").iterdir())
+NAMES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 FENCED = re.compile(r"^```(.*)\n((?s:.*?))^```$", re.MULTILINE)
 BLOCKS = {name: FENCED.findall(text) for name, text in PAGES.items()}

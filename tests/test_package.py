@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import venv
 import zipfile
@@ -48,6 +49,15 @@ def test_the_wheel_holds_the_true_schema_and_its_types(wheel):
         assert held.read("keva/schema.sql") == (ROOT / "schema.sql").read_bytes()
         assert "keva/py.typed" in held.namelist()
         assert not [name for name in held.namelist() if name.startswith("tests")]
+
+
+def test_a_source_distribution_holds_all_of_the_checkout(tmp_path):
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path], cwd=ROOT, check=True)
+    [built] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as held:
+        names = {name.partition("/")[2] for name in held.getnames()}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(listed.stdout.splitlines()) - names == set()
 
 
 def test_it_depends_on_what_it_runs_with_and_not_on_pytest(wheel):
