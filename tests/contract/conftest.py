@@ -46,7 +46,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
         try:
             yield {"KEVA_BASE_URL": _address(server, log.name), "KEVA_ALL_WORKSPACES_API_KEY": FIXED_KEY, **keys}
             server.send_signal(signal.SIGTERM)
-            assert server.wait(timeout=10) == 0
+            assert server.wait(timeout=10) == 0 or sys.platform == "win32"  # which has no SIGTERM, and kills it
             assert "Traceback" not in Path(log.name).read_text()
         finally:
             server.kill()

@@ -18,7 +18,7 @@ def generated(server, tmp_path_factory):
     scripts = Path(sys.executable).parent
     command = [scripts / "openapi-python-client", "generate", "--path", "openapi.json", "--meta", "none"]
     command += ["--output-path", "desk_client", "--fail-on-warning"]
-    environ = os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}"}
+    environ = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     sys.path.insert(0, str(folder))
