@@ -38,7 +38,10 @@ class FileLock:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        os.close(self._file)
+        """May be called again: by then the number may be another file's."""
+        file, self._file = self._file, -1
+        if file != -1:
+            os.close(file)
 
     def _try(self) -> bool:
         try:
