@@ -33,7 +33,12 @@ FLOORS = [
 # What the floors alone would allow, and the architecture does not.
 HTTP_IMPORTS = {"errors", "limits", "log"}
 IMPORTERS_OF_HTTP = {"testing", "cli"}
-FOR_TYPES_ALONE = {("keva.testing.control", "keva.testing.sandbox"), ("keva.pytest_plugin", "keva.testing")}
+FOR_TYPES_ALONE = {
+    ("keva.testing.control", "keva.testing.sandbox"),
+    ("keva.pytest_plugin", "keva.testing"),
+    ("keva.http.task", "keva.http.channel"),
+    ("keva.http.channel", "keva.http.listener"),
+}
 
 
 def room(name):

@@ -1,259 +1,333 @@
 """One client's connection: its deadlines, its refusals, and an end that lets the client read the answer."""
 
+# The states of a connection. The loop's thread changes the phase, and nobody else. A worker knows of a connection
+# only while one of its requests is a Task, and then calls what stands under "In either thread".
+#
+# phase   what happens                     ends with                                  and after too long
+# NEW     no byte has come yet             the first byte: HEAD                       closed without a word (10 s)
+# HEAD    first line and headers arrive    their end: BODY or ANSWER                  408 (10 s)
+# BODY    the body arrives                 its end: ANSWER                            408 (30 s)
+# ANSWER  one request is queued, worked    all is sent: IDLE, or LINGER after a       queued: 503 (10 s)
+#         on, or being sent                refusal, or closed                         not read: closed (30 s)
+# IDLE    kept for the next request        the first byte: HEAD; closed when another  closed without a word (120 s)
+#                                          connection needs its place
+# LINGER  a refusal is sent; what still    the client's end: closed                   closed (3 s, or 32 MiB)
+#         comes in is thrown away
+#
+# In ANSWER nothing is read from the socket; what came in behind the request waits in `rest`. `task` is the request
+# until its answer is complete: a worker has it, or the queue of the workers has it, or it is `paused` because the
+# client has to read first, and then the loop queues it again. A refusal has no task: the loop sends it by itself.
+
 import socket
+import struct
+import threading
+from collections import deque
 from contextlib import suppress
+from enum import Enum
 from functools import partial
-from time import monotonic
-from typing import Any
+from math import inf
+from typing import TYPE_CHECKING, Any
 
-from waitress.buffers import OverflowableBuffer
-from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.task import ErrorTask, WSGITask
+from waitress import wasyncore
 
-from keva.http.hooks import CONNECTION
-from keva.http.parser import ProtocolError, RequestParser
+from keva.http.clock import now
+from keva.http.hooks import Aborted
+from keva.http.parser import RequestParser
+from keva.http.refusals import ProtocolError
+from keva.http.task import Task
 from keva.log import LOG, log_request
+
+if TYPE_CHECKING:
+    from keva.http.listener import Listener
 
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 120.0
+# How much of an answer has to be taken in which time: more of it while other answers have to wait for room.
 SEND_SECONDS = 30.0
+SEND_BYTES = 64 * 1024
+SEND_BYTES_WHILE_OTHERS_WAIT = 8 * 1024 * 1024
 LINGER_SECONDS = 3.0
 LINGER_BYTES = 32 * 1024 * 1024
+# A worker stops making an answer when so much of it waits to be read, and goes on when so little is left.
+FULL = 256 * 1024
+LOW = 64 * 1024
+# What waits on each connection up to here is bounded by their number; only what is beyond counts in the budget.
+SMALL_ANSWER = 64 * 1024
+_RECEIVE = 16 * 1024
 
 LATE_HEAD = f"The request did not arrive within {HEAD_SECONDS:.0f} seconds: send its first line and headers at once."
 LATE_BODY = f"The body did not arrive within {BODY_SECONDS:.0f} seconds: send it at once, or less of it."
-CRASHED = "Something went wrong here: the log of the server has the details."
-
-# A partial, because a suite that uses freezegun replaces `monotonic` itself in every module that holds it.
-now = partial(monotonic)
 
 
-class RequestTask(WSGITask):
-    """One request in the application's hands."""
-
-    def service(self) -> None:
-        try:
-            self.start()
-            self.execute()
-            self.finish()
-        except ClientDisconnected:
-            self.close_on_finish = True
-        except BaseException:
-            LOG.exception("%s %s failed", *self.request.said)
-            self.close_on_finish = True
-            if self.channel.claim(self.request):
-                self.channel.send_refusal(ProtocolError(500, CRASHED), self.request)
-
-    def build_response_header(self) -> bytes:
-        if self.channel.server.draining and not self.channel.has_unread():
-            self.set_close_on_finish()
-        head: bytes = super().build_response_header()
-        if not self.channel.claim(self.request):
-            raise ClientDisconnected
-        self.channel.buffer_head(head)  # to leave in one packet with the body
-        return b""
-
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ["PATH_INFO"] = self.request.path  # waitress drops the slashes that it has too many at its start
-        environ[CONNECTION] = self.channel.socket
-        return environ
+class Phase(Enum):
+    NEW, HEAD, BODY, ANSWER, IDLE, LINGER = range(6)
 
 
-class RefusalTask(ErrorTask):
-    """One request that gets the ProtocolError in its `error`."""
-
-    def service(self) -> None:
-        self.close_on_finish = True
-        if self.channel.claim(self.request):
-            self.channel.send_refusal(self.request.error, self.request)
+_IDLE = {Phase.NEW, Phase.IDLE, Phase.LINGER}  # nothing is under way
 
 
-class Channel(HTTPChannel):
-    """Reads, waits and closes in the loop's thread, and has a worker's thread answer one request at a time.
+class Channel(wasyncore.dispatcher):
+    """A connection of `server`, from its start to its end; the table above has its states."""
 
-    Nothing is read while a request is being answered, so `requests` holds one at most, and what came in behind it
-    waits in `rest`. The worker never waits for the client: what cannot be sent at once, the loop sends.
-    """
+    def __init__(self, server: "Listener", sock: socket.socket, addr: Any, _: Any, map: dict[int, Any]) -> None:
+        self.server = server
+        self.lock = threading.RLock()  # of what waits to be sent, and of who answers
+        self.task: Task | None = None
+        self.paused = False
+        self.rest = b""
+        self.unsent = 0  # bytes of answers that the system has not taken yet
+        self._arriving: RequestParser | None = None
+        self._pieces: deque[memoryview] = deque()
+        self._charged = 0  # of the budget
+        self._closes = self._refused = self._broken = False
+        self._sent = self._discarded = 0
+        self._window: tuple[float, int] | None = None  # since when the client should read, and what was sent by then
+        super().__init__(sock, map)
+        self.connected, self.addr = True, addr
+        self._enter(Phase.NEW, HEAD_SECONDS)
 
-    task_class = RequestTask
-    error_task_class = RefusalTask
-    request: RequestParser | None
-    requests: list[RequestParser]
-    # What the client has to send by `deadline`: "head", "body", or "" while nothing has begun.
-    phase = "head"
-    rest = b""
-    refused = False
-    lingering = False
-    queued_at = 0.0
+    # What the loop asks and tells
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.deadline = now() + HEAD_SECONDS
-        self._unsent, self._send_by, self._discarded = 0, 0.0, 0
+    def add_channel(self, map: Any = None) -> None:
+        super().add_channel(map)
+        self.server.channels.add(self)
 
-    # In the loop's thread
+    def del_channel(self, map: Any = None) -> None:
+        super().del_channel(map)
+        self.server.channels.discard(self)
+        self.server.idle.pop(self, None)
+
+    def readable(self) -> bool:
+        return self.phase is not Phase.ANSWER
+
+    def writable(self) -> bool:
+        return bool(self.unsent or self._broken) or self._may_resume()
+
+    def handle_read(self) -> None:
+        data = self.recv(_RECEIVE)  # which closes at the client's end
+        if self.phase is Phase.LINGER:
+            self._discard(len(data))
+        elif data:
+            self.rest += data
+            self._feed()
+
+    def handle_write(self) -> None:
+        with self.lock:
+            self._send()
+        if self._broken:
+            self.handle_close()
+        else:
+            self._settle()
+            self._go_on()
 
     def handle_error(self) -> None:
         LOG.exception("A connection failed")
         self.handle_close()
 
-    def readable(self) -> bool:
-        return self.lingering or not (
-            self.requests or self.total_outbufs_len or self.will_close or self.close_when_flushed
-        )
-
-    def writable(self) -> bool:
-        return bool(
-            self.total_outbufs_len or self.will_close or self.close_when_flushed or (self.rest and not self.requests)
-        )
-
-    def handle_read(self) -> None:
-        if self.lingering:
-            self._discard()
-        else:
-            super().handle_read()
-
-    def handle_write(self) -> None:
-        if self.total_outbufs_len:
-            self._flush_exception(self._flush_some_if_lockable)
-        if self.will_close:
-            self.handle_close()
-        elif self.connected and not self.total_outbufs_len:
-            if self.close_when_flushed:
-                self._close_gracefully()
-            elif self.rest:
-                self.received(b"")
-
-    def received(self, data: bytes) -> None:
-        self.rest += data
-        with self.requests_lock:
-            while self.rest and not (self.requests or self.will_close or self.close_when_flushed):
-                self._feed_parser()
-
     def handle_close(self) -> None:
-        super().handle_close()
+        with self.lock:
+            self._pieces.clear()
+            self.unsent = 0
+            self.close()
+        self._settle()
         self.rest = b""
-        if self.request:
-            self.request.close()
-            self.request = None
+        if self._arriving:
+            self._arriving.close()
+            self._arriving = None
+        if self.task and self.paused:
+            self.task.close()
+        self.task = None
+
+    # In the loop's thread
 
     def sweep(self) -> None:
         """Ends what is overdue; called about once a second."""
         moment = now()
-        if self.total_outbufs_len != self._unsent:
-            self._unsent, self._send_by = self.total_outbufs_len, moment + SEND_SECONDS
-        if self._unsent and moment > self._send_by:
-            self.handle_close()
-        elif self._unsent or self.requests:
-            self._await(self.phase)  # the client's time begins when it has its answer
+        if self.phase is Phase.ANSWER:
+            self._sweep_answer(moment)
         elif moment > self.deadline:
             self._end_wait()
 
     def is_quiet(self) -> bool:
         """Nothing is under way, and nothing has come in that was not read yet."""
-        under_way = self.requests or self.request or self.total_outbufs_len or self.close_when_flushed
-        return not (under_way or self.has_unread())
+        return self.phase in _IDLE and not self.has_unread()
 
-    def answer_waiting(self, refusal: ProtocolError) -> None:
-        """Does a worker's part for the request that waits for one."""
-        self.requests[0].error = refusal
-        self.service()
+    def refuse(self, task: Task, refusal: ProtocolError) -> None:
+        """Answers, without a worker, the request that waits for one."""
+        if task is self.task:
+            self.task = None
+            self._refuse(task.request, refusal)
+        task.close()
 
     def abandon(self, refusal: ProtocolError) -> None:
         """The stop's time is over: what was not answered by now is told so, even if a worker is still at it."""
-        with self.requests_lock:
-            request = self.requests[0] if self.requests else self.request
-        if request is None:
-            self.will_close = not self.total_outbufs_len
-        elif self.claim(request):
-            self.send_refusal(refusal, request)
-            self.close_when_flushed = True
+        if self.task:
+            if self.task.claim():
+                task, self.task = self.task, None
+                self._refuse(task.request, refusal)
+        elif self._arriving:
+            self._fail(refusal)
+        elif not self.unsent:
+            self.handle_close()
 
-    def _feed_parser(self) -> None:
+    def _feed(self) -> None:
         """Hands what has come in to the request that is arriving."""
-        if self.request is None:
-            self.rest = self.rest.lstrip(b"\r\n")  # some clients end a body with an empty line
-            if not self.rest:
-                return
-            self.request = RequestParser(self.adj, self.server.bodies)
-            if not self.phase:
-                self._await("head")
-        request = self.request
-        self.rest = self.rest[request.received(self.rest) :]
-        if request.completed:
-            self._queue(request)
-        elif request.headers_finished and self.phase != "body":
-            self._await("body")
-            if request.expect_continue:
-                self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while self.rest and self.phase is not Phase.ANSWER:
+            if self._arriving is None:
+                self.rest = self.rest.lstrip(b"\r\n")  # some clients end a body with an empty line
+                if not self.rest:
+                    return
+                self._arriving = RequestParser(self.server.bodies)
+                self._enter(Phase.HEAD, HEAD_SECONDS)
+            request = self._arriving
+            self.rest = self.rest[request.received(self.rest) :]
+            if request.error:
+                self._fail(request.error)
+            elif request.completed:
+                self._arriving = None
+                self._enter(Phase.ANSWER)
+                self.task = Task(self, request)
+                self.server.add_task(self.task)
+            elif request.head and self.phase is Phase.HEAD:
+                self._enter(Phase.BODY, BODY_SECONDS)
+                if request.expect_continue:
+                    self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _queue(self, request: RequestParser) -> None:
-        self.request = None
-        self._await("")
-        if request.error:
-            request.close()  # what came of its body is of no use, and should not wait for a worker
-        self.requests.append(request)
-        self.server.add_task(self)
+    def _fail(self, refusal: ProtocolError) -> None:
+        """Refuses the request that is arriving."""
+        request, self._arriving = self._arriving, None
+        assert request
+        request.close()
+        self._refuse(request, refusal)
 
-    def _await(self, what: str) -> None:
-        self.phase = what
-        self.deadline = now() + {"head": HEAD_SECONDS, "body": BODY_SECONDS, "": IDLE_SECONDS}[what]
+    def _refuse(self, request: RequestParser, refusal: ProtocolError) -> None:
+        self._enter(Phase.ANSWER)
+        self._closes = self._refused = True
+        self.send_refusal(refusal, request)
+        self._go_on()
+
+    def _enter(self, phase: Phase, seconds: float = inf) -> None:
+        self.phase, self.deadline = phase, now() + seconds
+        self.server.idle.pop(self, None)
+        if phase in _IDLE:
+            self.server.idle[self] = None
 
     def _end_wait(self) -> None:
-        if self.lingering or not self.phase:
+        if self._arriving:
+            self._fail(ProtocolError(408, LATE_HEAD if self.phase is Phase.HEAD else LATE_BODY))
+        else:
             self.handle_close()
+
+    def _may_resume(self) -> bool:
+        if self.task is None or not self.paused or self.unsent > LOW:
+            return False
+        return not self.task.waiting or self.server.answers.has_room(self._charge_with(len(self.task.waiting)))
+
+    def _go_on(self) -> None:
+        """Does what comes next in an answer: its next piece, the next request, or the end."""
+        if self.phase is not Phase.ANSWER:
             return
-        request = self.request or RequestParser(self.adj, self.server.bodies)
-        request.error = ProtocolError(408, LATE_HEAD if self.phase == "head" else LATE_BODY)
-        with self.requests_lock:
-            self._queue(request)
+        if self.task:
+            if self._may_resume():
+                self.paused = False
+                self.server.add_task(self.task)
+        elif not self.unsent:
+            if self._closes:
+                self._close_gracefully()
+            else:
+                self._enter(Phase.IDLE, IDLE_SECONDS)
+                self._feed()
+
+    def _after_work(self, task: Task, done: bool) -> None:
+        if task is not self.task:  # the connection was closed, or the loop has answered
+            if not done:
+                task.close()
+            return
+        if done:
+            self.task = None
+            self._closes, self._refused = task.closes, task.refused
+        self.paused = not done
+        self._go_on()
+
+    def _sweep_answer(self, moment: float) -> None:
+        """Cuts a client off that does not read, or reads too little while others wait for room."""
+        if not self.unsent:
+            self._window = None
+            return
+        began, sent = self._window or (moment, self._sent)
+        if self._window is None or self._sent - sent >= self._expected():
+            self._window = moment, self._sent
+        elif moment > began + SEND_SECONDS:
+            self.handle_close()
+
+    def _expected(self) -> int:
+        waits = now() - self.server.answers.refused_at < SEND_SECONDS
+        return SEND_BYTES_WHILE_OTHERS_WAIT if waits else SEND_BYTES
 
     def _close_gracefully(self) -> None:
         """Ends the connection; after a refusal it reads on for a while, since closing upon unread data is a reset."""
-        self.close_when_flushed = False
-        if not self.refused:
+        if not self._refused:
             self.handle_close()
             return
         self.rest = b""
-        self.lingering, self.deadline = True, now() + LINGER_SECONDS
+        self._enter(Phase.LINGER, LINGER_SECONDS)
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:  # the client is gone
             self.handle_close()
 
-    def _discard(self) -> None:
-        self._discarded += len(self.recv(self.adj.recv_bytes))  # which closes at the client's end
+    def _discard(self, size: int) -> None:
+        self._discarded += size
         if self._discarded > LINGER_BYTES:
             self.handle_close()
 
     # In either thread
 
-    def claim(self, request: RequestParser) -> bool:
-        """True for whoever asks first, the worker or the end of the stop: that one gives the answer."""
-        with self.requests_lock:
-            first = not request.claimed
-            request.claimed = True
-            return first
+    def worked(self, task: Task, done: bool) -> None:
+        """A worker leaves the task: its answer is complete, or the client has to read first."""
+        self.server.call_soon(partial(self._after_work, task, done))
+
+    def write(self, data: bytes) -> None:
+        """Sends what can be sent at once; the loop sends the rest. Aborted when the client is gone."""
+        with self.lock:
+            if not self.connected or self._broken:
+                raise Aborted
+            self._pieces.append(memoryview(data))
+            self.unsent += len(data)
+            self._send()
+        self._settle()
+        if self.unsent or self._broken:
+            self.server.pull_trigger()
 
     def send_refusal(self, refusal: ProtocolError, request: RequestParser) -> None:
         method, path = request.said
         log_request(self.addr[0], method, path, refusal.status, refusal.sentence)
         self.server.on_refusal(method, path, refusal.status, refusal.sentence)
-        self.refused = True
-        with suppress(ClientDisconnected):
-            self.write_soon(refusal.answer(method))
+        with suppress(Aborted):  # the client is gone
+            self.write(refusal.answer(method))
 
-    def buffer_head(self, data: bytes) -> None:
-        """Begins an answer, which is sent with the next `write_soon`, or when the worker is done."""
-        with self.outbuf_lock:
-            if not self.connected:
-                raise ClientDisconnected
-            self.outbufs.append(OverflowableBuffer(self.adj.outbuf_overflow))
-            self.outbufs[-1].append(data)
-            self.current_outbuf_count = len(data)
-            self.total_outbufs_len += len(data)
+    def is_full(self) -> bool:
+        return self.unsent >= FULL
+
+    def reserve(self, size: int) -> bool:
+        """Room for so many more bytes that wait to be read; False while all connections hold too many."""
+        with self.lock:
+            more = self._charge_with(size)
+            if more > 0 and not self.server.answers.reserve(more):
+                return False
+            self._charged += max(0, more)
+            return True
+
+    def overdraw(self, size: int) -> None:
+        with self.lock:
+            more = max(0, self._charge_with(size))
+            self.server.answers.overdraw(more)
+            self._charged += more
+
+    def ends_soon(self) -> bool:
+        """The server stops, and no other request has come in."""
+        return self.server.draining and not self.has_unread()
 
     def has_unread(self) -> bool:
         connection = self.socket
@@ -261,3 +335,34 @@ class Channel(HTTPChannel):
             return bool(self.rest or (connection and connection.recv(1, socket.MSG_PEEK)))
         except OSError:  # nothing there, or the client is gone
             return False
+
+    def reset(self) -> None:
+        """Has the connection end by a reset, whatever was sent."""
+        with suppress(OSError):  # the client has gone by itself
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def _send(self) -> None:
+        try:
+            while self._pieces:
+                sent = self.socket.send(self._pieces[0])
+                self._sent += sent
+                self.unsent -= sent
+                if sent == len(self._pieces[0]):
+                    self._pieces.popleft()
+                else:
+                    self._pieces[0] = self._pieces[0][sent:]
+        except BlockingIOError:
+            return
+        except OSError:  # the client is gone, which the loop makes of it
+            self._broken = True
+
+    def _charge_with(self, size: int) -> int:
+        return self.unsent + size - SMALL_ANSWER - self._charged
+
+    def _settle(self) -> None:
+        """Gives back what the client has read by now."""
+        with self.lock:
+            surplus = min(self._charged, -self._charge_with(0))
+            if surplus > 0:
+                self.server.answers.release(surplus)
+                self._charged -= surplus

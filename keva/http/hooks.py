@@ -1,23 +1,24 @@
-"""What an application may do to the connection of a request, beyond what WSGI has."""
+"""What an application may do beyond WSGI: cut its connection, or wait without keeping others from a thread."""
 
 import socket
 import struct
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Literal, NoReturn
 
-from waitress.channel import ClientDisconnected as Aborted
-
-__all__ = ["CONNECTION", "Aborted", "abort"]
+__all__ = ["CONNECTION", "WAITING", "Aborted", "abort", "waiting"]
 
 CONNECTION = "keva.connection"  # the key of the socket in a request's environ
+WAITING = "keva.waiting"  # the key of what makes the context of `waiting`
 _SEND_SECONDS = 5.0
 
 
-def abort(environ: dict[str, Any], how: Literal["reset", "close", "partial"], partial: bytes = b"") -> NoReturn:
-    """Ends the connection instead of answering: by a reset, cleanly, or after the bytes of a `partial` answer.
+class Aborted(Exception):
+    """The connection of a request ends without an answer, or has ended; no handler of exceptions may catch it."""
 
-    Raises Aborted, which the channel takes for a client that has gone; no handler of exceptions may catch it.
-    """
+
+def abort(environ: dict[str, Any], how: Literal["reset", "close", "partial"], partial: bytes = b"") -> NoReturn:
+    """Ends the connection instead of answering: by a reset, cleanly, or after the bytes of a `partial` answer."""
     connection: socket.socket = environ[CONNECTION]
     with suppress(OSError):  # the client has gone by itself
         if how == "reset":  # closing with a linger time of zero resets (socket(7), SO_LINGER)
@@ -26,3 +27,9 @@ def abort(environ: dict[str, Any], how: Literal["reset", "close", "partial"], pa
             connection.settimeout(_SEND_SECONDS)
             connection.sendall(partial)
     raise Aborted
+
+
+def waiting(environ: dict[str, Any]) -> AbstractContextManager[None]:
+    """While the block lasts, which may only wait, another thread answers requests in place of this one."""
+    make: Callable[[], AbstractContextManager[None]] = environ[WAITING]
+    return make()

@@ -1,0 +1,38 @@
+"""A bound for what all connections hold together."""
+
+import threading
+from math import inf
+
+from keva.http.clock import now
+
+
+class Budget:
+    """How many bytes may be held at once; what is larger than all of it is let through alone."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.held = 0
+        self.refused_at = -inf  # when somebody was last told that there is no room
+        self._lock = threading.Lock()
+
+    def reserve(self, size: int) -> bool:
+        """False when there is no room for so many more."""
+        with self._lock:
+            fits = self.has_room(size)
+            if fits:
+                self.held += size
+            else:
+                self.refused_at = now()
+            return fits
+
+    def overdraw(self, size: int) -> None:
+        """Reserves what cannot be refused any more."""
+        with self._lock:
+            self.held += size
+
+    def has_room(self, size: int) -> bool:
+        return self.held == 0 or self.held + size <= self.size
+
+    def release(self, size: int) -> None:
+        with self._lock:
+            self.held -= size
