@@ -48,12 +48,15 @@ def test_no_key_no_message_and_no_forged_line_is_ever_in_it(serve):
     httpx.post(running.origin + TICKETS, json=NEW | {FIXED: "x", "a\nFORGED": "y"}, headers=headers)
     httpx.get(f"{running.origin}{TICKETS}/{FIXED}", headers=headers)
     httpx.get(f"{running.origin}{TICKETS}?{FIXED}=1&key={FIXED}", headers=headers)
-    say(running.origin, f"GET /{FIXED.replace('_', '%5f')}%0aFORGED HTTP/1.1\r\n\r\n".encode())
-    say(running.origin, f"GET /{FIXED.replace('_', '%255F')}%e2%80%a8FORGED%1b[2J HTTP/1.1\r\n\r\n".encode())
-    say(running.origin, f"GET /{FIXED}\rFORGED HTTP/1.1\r\n\r\n".encode())
-    say(running.origin, f"{FIXED} /api/v1/tickets HTTP/1.1\r\n\r\n".encode())
+    say(running.origin, f"GET /{FIXED.replace('_', '%5f')}%0aFORGED HTTP/1.1\r\nHost: desk\r\n\r\n".encode())
+    say(
+        running.origin,
+        f"GET /{FIXED.replace('_', '%255F')}%e2%80%a8FORGED%1b[2J HTTP/1.1\r\nHost: desk\r\n\r\n".encode(),
+    )
+    say(running.origin, f"GET /{FIXED}\rFORGED HTTP/1.1\r\nHost: desk\r\n\r\n".encode())
+    say(running.origin, f"{FIXED} /api/v1/tickets HTTP/1.1\r\nHost: desk\r\n\r\n".encode())
     for header in (f"Bearer {FIXED}{FIXED}\x1b[2J", f"Bearer {FIXED}{FIXED}\u2028\x85", f"Basic {FIXED}"):
-        say(running.origin, f"GET {TICKETS} HTTP/1.1\r\nAuthorization: {header}\r\n\r\n".encode())
+        say(running.origin, f"GET {TICKETS} HTTP/1.1\r\nHost: desk\r\nAuthorization: {header}\r\n\r\n".encode())
     httpx.get(running.origin + TICKETS, headers=headers | {"X-Workspace-Id": FIXED})
     httpx.get(f"{running.origin}{TICKETS}?workspace_id=ws_x", headers=headers | {"X-Workspace-Id": FIXED})
     running.stop()

@@ -12,11 +12,11 @@ _FIRST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Z]++) ([!-~]++) HTTP/(1\.[01]
 _TARGET = re.compile(r"(?:[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*+))?(/[^?#]*+|\*|(?=\?|#|$))(?:\?([^#]*+))?(?:#.*+)?")
 _HEADER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)")
 _NAME = re.compile(_TOKEN)
+_WORD = re.compile(rb"[A-Za-z]{1,20}")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 3986: a name or an IPv4 address, or an IP literal in brackets; then a port. It may be empty.
 _HOST = re.compile(r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[[0-9A-Fa-fv:.]++\])(?::[0-9]*+)?")
 _ONCE = {"HOST", "CONTENT_LENGTH", "CONTENT_TYPE"}
-_LONGEST_METHOD = 20  # that is repeated in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _why_no_word(method: bytes, target: bytes, version: bytes) -> str:
         return refusals.NOT_ASCII
     if version != version.upper():
         return refusals.SMALL_VERSION
-    if _NAME.fullmatch(method) and len(method) <= _LONGEST_METHOD:
+    if _WORD.fullmatch(method):
         return f"Methods are written in capitals: send {method.upper().decode('ascii')}."
     return refusals.NOT_HTTP
 

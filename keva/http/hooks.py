@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Literal, NoReturn
 
 __all__ = ["CONNECTION", "WAITING", "Aborted", "abort", "waiting"]
@@ -31,5 +31,5 @@ def abort(environ: dict[str, Any], how: Literal["reset", "close", "partial"], pa
 
 def waiting(environ: dict[str, Any]) -> AbstractContextManager[None]:
     """While the block lasts, which may only wait, another thread answers requests in place of this one."""
-    make: Callable[[], AbstractContextManager[None]] = environ[WAITING]
+    make: Callable[[], AbstractContextManager[None]] = environ.get(WAITING, nullcontext)
     return make()

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from flask import request
 from pydantic import BaseModel, ConfigDict, Field
 
 from keva.api.registry import Answer, Call, Endpoint, View, endpoint
+from keva.http import hooks
 from keva.identity import EVERYTHING, SCOPES
 from keva.log import mask
 from keva.models import OMITTED, Name, Number, Query, RequestModel, WorkspaceId
@@ -98,8 +100,9 @@ def _desk_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
         """List the calls received since the reset."""
         query = call.query
         if query.count:
-            sandbox.middleware.wait_for(query.method, query.path, query.count, query.wait)
-        return _data([_request(request) for request in sandbox.middleware.requests(query.method, query.path)])
+            with hooks.waiting(request.environ):
+                sandbox.middleware.wait_for(query.method, query.path, query.count, query.wait)
+        return _data([_request(received) for received in sandbox.middleware.requests(query.method, query.path)])
 
     return registry
 
@@ -157,16 +160,16 @@ def _data(value: Any, status: int = 200) -> Answer:
     return Answer(json.dumps({"data": value}, ensure_ascii=False, separators=(",", ":")), status)
 
 
-def _request(request: Request) -> dict[str, Any]:
+def _request(received: Request) -> dict[str, Any]:
     return {
-        "method": request.method,
-        "path": mask(request.path),
-        "query": {name: mask(value) for name, value in request.query.items()},
-        "headers": {name: mask(value) for name, value in request.headers.items()},
-        "body": request.body[:_BODY_SHOWN].decode("utf-8", "replace"),
-        "status": request.status,
-        "error": request.error,
-        "duration": request.duration,
+        "method": received.method,
+        "path": mask(received.path),
+        "query": {name: mask(value) for name, value in received.query.items()},
+        "headers": {name: mask(value) for name, value in received.headers.items()},
+        "body": received.body[:_BODY_SHOWN].decode("utf-8", "replace"),
+        "status": received.status,
+        "error": received.error,
+        "duration": received.duration,
     }
 
 

@@ -93,7 +93,9 @@ class FaultMiddleware:
         if spec.drop:
             hooks.abort(environ, spec.drop, _first_half(answer))
         if spec.delay is not None:
-            if not self._hold(spec.delay, generation):
+            with hooks.waiting(environ):
+                in_time = self._hold(spec.delay, generation)
+            if not in_time:
                 return _refusal(503, _RESET_MEANWHILE)
             return answer or self._ask(environ)
         content, headers = spec.content()

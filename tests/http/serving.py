@@ -45,6 +45,9 @@ class App:
         self.paths.append(path)
         if path == "/held":
             self.release.wait(20)
+        if path == "/waiting":
+            with hooks.waiting(environ):
+                self.release.wait(20)
         if path == "/crash":
             raise RuntimeError("the secret inside")
         if path == "/reset":
