@@ -1,6 +1,7 @@
 """Checks what a caller sent against a model, and says in plain words what is wrong with it."""
 
 import json
+from collections import Counter
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -15,6 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _TOLD_AT_ONCE = 5  # fields in the sentence; all of them are in the details
 _MOST_FIELDS = 100
+_MOST_ERRORS = 1000
 _SHOWN_OF_A_NAME = 100  # characters
 
 # What is said of a field, by the pydantic type of its error; the words in braces come from the error's context.
@@ -61,11 +63,16 @@ def read_object(data: bytes, model: type[Model], what: str = "The body") -> Mode
     value = read_json(data, what)
     if not isinstance(value, dict):
         raise Invalid(f'{what} is not a JSON object: send one such as {{"subject": "..."}}.')
-    if not value and model.model_json_schema().get("minProperties"):
+    if not value and _needs_a_field(model):
         raise Invalid(f"{what} is an empty object: send at least one of {_names(model)}.")
     if len(value) > _MOST_FIELDS:  # to tell of each would cost more than to send them
         raise Invalid(f"{what} has {len(value)} fields, where there are only {_names(model)}.")
     return validate(model, value)
+
+
+def _needs_a_field(model: type[BaseModel]) -> bool:
+    more = model.model_config.get("json_schema_extra")
+    return isinstance(more, dict) and bool(more.get("minProperties"))
 
 
 def read_query(query_string: str) -> list[tuple[str, str]]:
@@ -83,25 +90,50 @@ def validate_query(model: type[Model], pairs: list[tuple[str, str]]) -> Model:
         if name in model.model_fields and value == "":
             wrong[name] = "must not be empty: leave it out or give a value"
     if len(given) < len(pairs):
-        names = [name for name, _ in pairs]
-        wrong |= {name: "is given more than once" for name in given if names.count(name) > 1}
+        wrong |= dict.fromkeys(_repeated(pairs), "is given more than once")
     return validate(model, given, wrong)
 
 
 def validate(model: type[Model], given: dict[str, Any], wrong: dict[str, str] | None = None) -> Model:
     """`given` as a `model`; Invalid, with all that is wrong at once, where it does not fit or `wrong` says so."""
     wrong = wrong or {}
+    untold = 0
     try:
         fitting = model.model_validate(given)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
+        found = _errors(model, given, error)
+        untold = max(0, error.error_count() - len(found))
+        for detail in found:
             wrong.setdefault(_field(detail), _message(detail, model))
-    if not wrong:
+    if not wrong and not untold:
         return fitting
+    raise _invalid(wrong, untold)
+
+
+def _errors(model: type[BaseModel], given: dict[str, Any], error: ValidationError) -> list[ErrorDetails]:
+    """Its errors or, where telling each would take seconds, those in the first elements of each list."""
+    if error.error_count() <= _MOST_ERRORS:
+        return error.errors(include_url=False)
+    try:
+        model.model_validate(_first_of_lists(given))
+    except ValidationError as first:
+        return first.errors(include_url=False)[:_MOST_ERRORS]
+    return []
+
+
+def _first_of_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _first_of_lists(part) for name, part in value.items()}
+    return [_first_of_lists(part) for part in value[:_MOST_FIELDS]] if isinstance(value, list) else value
+
+
+def _invalid(wrong: dict[str, str], untold: int) -> Invalid:
     details = [{"field": field, "message": message} for field, message in wrong.items()]
     told = [f"{detail['field']} {detail['message']}".strip() for detail in details[:_TOLD_AT_ONCE]]
-    more = [f"and {len(details) - len(told)} more"] if len(details) > len(told) else []
-    raise Invalid("; ".join(told + more) + ".", details)
+    more = len(details) - len(told) + untold
+    if not told:
+        return Invalid(f"{more} values do not fit, though the first {_MOST_FIELDS} of each list do.")
+    return Invalid("; ".join(told + ([f"and {more} more"] if more else [])) + ".", details)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -109,10 +141,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if not all(map(_is_whole, value)):
         raise Invalid("The name of a field holds half a surrogate pair: send whole characters.")
     if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = _repeated(pairs)[0]
         raise Invalid(f"The key {twice[:_SHOWN_OF_A_NAME]!r} is given more than once in one object: leave one.")
     return value
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
+    """The names that are given more than once, found in one pass: a body may have very many."""
+    return [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
 
 
 def _is_whole(text: str) -> bool:

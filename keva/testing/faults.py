@@ -18,6 +18,7 @@ When = Literal["before", "after"]
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\xa0-\xff]*")
 _OF_THE_CONNECTION = {"connection", "content-length", "keep-alive", "te", "trailers", "transfer-encoding", "upgrade"}
+_SHOWN = 200  # characters of what cannot be taken
 _ASKED_FOR = "This failure was asked for by the test."
 
 
@@ -30,7 +31,9 @@ def _has_body(status: int) -> int:
 def _headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _HEADER.fullmatch(f"{name}: {value}"):
-            raise ValueError(f"has {name!r}: {value!r}, which is no header: write plain text on one line")
+            raise ValueError(
+                f"has {name[:_SHOWN]!r}: {value[:_SHOWN]!r}, which is no header: write plain text on one line"
+            )
         if name.lower() in _OF_THE_CONNECTION:
             raise ValueError(f"must not have {name!r}, which is for the server to say")
     return headers
@@ -56,6 +59,14 @@ class FaultSpec(RequestModel):
             raise ValueError("a fault has one of status, delay and drop")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> "FaultSpec":
+        try:
+            self.content()
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError("body must be text, bytes or what JSON can say") from None
+        return self
+
     @property
     def effect(self) -> str:
         """What it does, in words."""
@@ -74,7 +85,7 @@ class FaultSpec(RequestModel):
         elif isinstance(self.body, bytes | str):
             data, kind = self.body if isinstance(self.body, bytes) else self.body.encode(), "text/html; charset=utf-8"
         else:
-            data = json.dumps(self.body, ensure_ascii=False).encode()
+            data = json.dumps(self.body, ensure_ascii=False, allow_nan=False).encode()
         headers = {"Content-Type": kind, "Content-Length": str(len(data))}
         headers |= {name.title(): value for name, value in (self.headers or {}).items()}
         return data, list(headers.items())
@@ -90,13 +101,13 @@ class RequestMatcher:
         if method is not None and method.upper() not in get_args(Method):
             raise errors.Invalid(f"{method!r} is not a method: it is one of {', '.join(get_args(Method))}.")
         if path is not None and not any(_may_match(path, route) for route in routes):
-            raise errors.Invalid(f"No call has a path like {path!r}: give one whole, such as /api/v1/tickets/*.")
-        self._method, self._pattern = method and method.upper(), path and _pattern(path)
+            raise errors.Invalid(
+                f"No call has a path like {path[:_SHOWN]!r}: give one whole, such as /api/v1/tickets/*."
+            )
+        self._method, self._path = method and method.upper(), path
 
     def __call__(self, method: str, path: str) -> bool:
-        return (not self._method or method == self._method) and (
-            not self._pattern or bool(self._pattern.fullmatch(path))
-        )
+        return (not self._method or method == self._method) and (not self._path or _fits(path, self._path))
 
 
 class Fault:
@@ -147,11 +158,12 @@ class Faults:
     def match(self, method: str, path: str) -> Fault | None:
         """The oldest fault that meets this request."""
         with self._lock:
+            self._forget_spent()
             return next((fault for fault in self._armed if fault.meets(method, path)), None)
 
     def all(self) -> list[Fault]:
         with self._lock:
-            self._armed = [fault for fault in self._armed if not fault.spent]
+            self._forget_spent()
             return list(self._armed)
 
     def clear(self) -> None:
@@ -160,15 +172,36 @@ class Faults:
                 fault.cancel()
             self._armed.clear()
 
+    def _forget_spent(self) -> None:
+        self._armed = [fault for fault in self._armed if not fault.spent]
 
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile("[^/]*".join(map(re.escape, path.split("*"))))
+
+def _fits(path: str, pattern: str) -> bool:
+    """Whether the path fits the pattern, in which `*` is any text without a slash."""
+    parts, wanted = path.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(_part_fits, parts, wanted))
+
+
+def _part_fits(part: str, wanted: str) -> bool:
+    """Each text between two stars is looked for after the one before it: no way has to be tried twice."""
+    first, *middle = wanted.split("*")
+    if not middle:
+        return part == wanted
+    last = middle.pop()
+    if len(part) < len(first) + len(last) or not (part.startswith(first) and part.endswith(last)):
+        return False
+    at, end = len(first), len(part) - len(last)
+    for text in middle:
+        found = part.find(text, at, end)
+        if found < 0:
+            return False
+        at = found + len(text)
+    return True
 
 
 def _may_match(path: str, route: str) -> bool:
     """Whether some path of the route, `<...>` being any text without a slash, fits the pattern."""
     wanted, there = path.split("/"), route.split("/")
     return len(wanted) == len(there) and all(
-        (name.startswith("<") and part) or _pattern(part).fullmatch(name)
-        for part, name in zip(wanted, there, strict=True)
+        bool(part) if name.startswith("<") else _part_fits(name, part) for part, name in zip(wanted, there, strict=True)
     )

@@ -10,6 +10,7 @@ from http.client import HTTPException
 import httpx
 import pytest
 
+from keva.testing.faults import RequestMatcher
 from tests.testing.conftest import NEW, TICKETS
 
 WAYS = ["reset", "close", "partial"]
@@ -147,6 +148,33 @@ def test_a_fault_meets_the_calls_it_names_and_no_others(keva, client):
     assert (fault.hits, keva.faults()) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("/a/*", "/a/b", True),
+        ("/a/*", "/a/", True),
+        ("/a/*", "/a/b/c", False),
+        ("/a/*", "/a", False),
+        ("/a/b", "/a/b", True),
+        ("/a/b", "/a/bc", False),
+        ("/a/t_*", "/a/t_1", True),
+        ("/a/t_*", "/a/x_1", False),
+        ("/a/*b*c", "/a/abxbc", True),
+        ("/a/*b*c", "/a/acb", False),
+        ("/a/b*b", "/a/b", False),
+        ("/a/ab*bc", "/a/abc", False),
+        ("/a/**", "/a/b", True),
+        ("/a/.", "/a/b", False),
+    ],
+)
+def test_a_star_stands_for_any_text_without_a_slash(pattern, path, fits):
+    assert RequestMatcher([path], None, pattern)("GET", path) if fits else not _meets(pattern, path)
+
+
+def _meets(pattern, path):
+    return RequestMatcher([pattern.replace("*", "")], None, pattern)("GET", path)
+
+
 def test_skip_lets_some_pass_and_times_ends_it(keva, client):
     keva.fail(503, times=2, skip=1)
     assert [client.get(TICKETS).status_code for _ in range(5)] == [200, 503, 503, 200, 200]
@@ -180,6 +208,9 @@ def test_cleared_faults_meet_nothing(keva, client):
         lambda keva: keva.fail(204),
         lambda keva: keva.fail(500, headers={"X": "a\r\nb: c"}),
         lambda keva: keva.fail(500, headers={"Transfer-Encoding": "chunked"}),
+        lambda keva: keva.fail(500, object()),
+        lambda keva: keva.fail(500, "\ud800"),
+        lambda keva: keva.fail(500, {"a": float("nan")}),
         lambda keva: keva.fail(times=0),
         lambda keva: keva.fail(skip=-1),
         lambda keva: keva.fail(when="during"),
