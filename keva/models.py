@@ -7,14 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from keva import times
+from keva.patterns import EMAIL, NOT_BLANK
 
-# Patterns in the common ground of ECMA 262 (as JSON Schema has it), Rust's regex (as pydantic has it) and Python's.
-_WHITE_SPACE = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Unicode 16
-# There is one way alone to match it, so that engines that try all ways take no longer for a long text.
-NOT_BLANK = rf"^[{_WHITE_SPACE}]*[^\u0000{_WHITE_SPACE}][^\u0000]*$"
-_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-# The HTML standard's "valid email address", which <input type=email> checks.
-EMAIL = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*$"
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 Status = Literal["open", "pending", "solved", "closed"]

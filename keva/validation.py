@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from keva import times
 from keva.errors import Invalid
-from keva.models import EMAIL, NOT_BLANK, Query
+from keva.models import Query
+from keva.patterns import EMAIL, NOT_BLANK
 
 Model = TypeVar("Model", bound=BaseModel)
 

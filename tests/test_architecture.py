@@ -20,7 +20,7 @@ MODULES = {
 # A room is a folder or a module of keva/. Lowest floor first: each room imports from the floors below it, and from
 # itself.
 FLOORS = [
-    {"errors", "limits", "log", "times"},
+    {"errors", "limits", "log", "patterns", "times"},
     {"models"},
     {"storage", "validation", "http"},
     {"identity"},

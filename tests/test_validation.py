@@ -6,7 +6,10 @@ import pytest
 
 from keva.errors import Invalid
 from keva.models import ListQuery, NewTicket
-from keva.validation import read_object, validate_query
+from keva.transfer.records import TicketRecord
+from keva.validation import read_object, validate, validate_query
+
+LINE = {"subject": "a", "customerEmail": "a@b", "messages": [{"body": "b"}]}
 
 
 def test_very_many_fields_are_refused_in_a_few_words():
@@ -49,3 +52,24 @@ def test_each_way_of_not_being_what_is_wanted_is_told_in_its_own_words(sent, tol
     with pytest.raises(Invalid) as refused:
         read_object(sent, NewTicket)
     assert told in str(refused.value)
+
+
+# Invisible, blank, of direction, punctuation, symbols, private use, none at all.
+NO_LETTERS = "\u0080\u0085\u00a0\u00ad\u200b\u200c\u200d\u200e\u202e\u2066\u2028\u3000\ufeff\ufe0f\u3164\u034f"
+NO_LETTERS += "«…€→☺。\uff20\uff0e\ue000\ufffd\uffff"
+
+
+@pytest.mark.parametrize("character", NO_LETTERS, ids=ascii)
+def test_an_email_holds_no_character_that_is_no_letter_mark_or_number(character):
+    for email in (f"a{character}b@example.com", f"a@a{character}b.example", f"a@{character}"):
+        with pytest.raises(Invalid, match="must be an email address"):
+            validate(NewTicket, {"subject": "a", "body": "b", "customerEmail": email})
+
+
+def test_very_many_wrong_values_are_told_in_a_few_words():
+    wrong = {**LINE, "tags": [1] * 5000}
+    with pytest.raises(Invalid, match="and 4995 more") as refused:
+        validate(TicketRecord, wrong)
+    assert refused.value.details[0] == {"field": "tags.0", "message": "must be text"}
+    with pytest.raises(Invalid, match="5000 values do not fit"):
+        validate(TicketRecord, {**LINE, "tags": ["a"] * 100 + [1] * 5000})

@@ -6,7 +6,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from keva import times
 from keva.models import (
-    NOT_BLANK,
     OMITTED,
     Assignee,
     Body,
@@ -24,6 +23,7 @@ from keva.models import (
     Time,
     WorkspaceId,
 )
+from keva.patterns import NOT_BLANK
 
 
 def _real(moment: str) -> str:
