@@ -1,8 +1,8 @@
 """Checks what a caller sent against a model, and says in plain words what is wrong with it."""
 
-import json
-from collections import Counter
-from typing import Any, TypeVar
+import re
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from keva import times
 from keva.errors import Invalid
 from keva.models import Query
 from keva.patterns import EMAIL, NOT_BLANK
+from keva.strict_json import read_json, repeated
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,35 +41,27 @@ _WRONG = {
 }
 
 
-def read_json(data: bytes, what: str = "The body") -> Any:
-    """The value of strict JSON: UTF-8, no duplicate keys, no NaN; Invalid, which names `what`, for anything else."""
-    if not data.strip():
-        raise Invalid(f"{what} is empty: send a JSON object.")
-    try:
-        return _STRICT.decode(data.decode())
-    except Invalid:
-        raise
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{what} is not UTF-8 at byte {error.start}: encode the JSON as UTF-8.") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise Invalid(f"{what} is not JSON: {error.msg.lower().removesuffix(' at')} at {where}.") from error
-    except RecursionError as error:
-        raise Invalid(f"{what} is nested too deep: send a flat JSON object.") from error
-    except ValueError as error:  # of int(), past 4,300 digits
-        raise Invalid(f"{what} holds a number with too many digits.") from error
-
-
 def read_object(data: bytes, model: type[Model], what: str = "The body") -> Model:
     """The JSON object in `data`, as `model` has it; Invalid, which names `what`, where it is none such."""
     value = read_json(data, what)
     if not isinstance(value, dict):
-        raise Invalid(f'{what} is not a JSON object: send one such as {{"subject": "..."}}.')
+        raise Invalid(f"{what} {_no_object(value)}: send a JSON object such as {_example(model)}.")
     if not value and _needs_a_field(model):
-        raise Invalid(f"{what} is an empty object: send at least one of {_names(model)}.")
+        raise Invalid(f"{what} is an empty object: send at least one of {_list(model)}.")
     if len(value) > _MOST_FIELDS:  # to tell of each would cost more than to send them
-        raise Invalid(f"{what} has {len(value)} fields, where there are only {_names(model)}.")
+        raise Invalid(f"{what} has {len(value)} fields, where there are only {_list(model)}.")
     return validate(model, value)
+
+
+def _no_object(value: Any) -> str:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        return "is JSON within JSON, a text that holds an object"
+    kinds = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return f"is {kinds.get(type(value), 'a number')}, not a JSON object"
+
+
+def _example(model: type[BaseModel]) -> str:
+    return f'{{"{_names(model)[0]}": "..."}}'
 
 
 def _needs_a_field(model: type[BaseModel]) -> bool:
@@ -84,15 +77,11 @@ def read_query(query_string: str) -> list[tuple[str, str]]:
 def validate_query(model: type[Model], pairs: list[tuple[str, str]]) -> Model:
     """The parameters as `model` has them; a repeated, empty or unknown one is Invalid."""
     if len(pairs) > _MOST_FIELDS:
-        raise Invalid(f"The query has {len(pairs)} parameters, where there are only {_names(model)}.")
-    given = dict(pairs)
-    wrong = {}
-    for name, value in pairs:
-        if name in model.model_fields and value == "":
-            wrong[name] = "must not be empty: leave it out or give a value"
-    if len(given) < len(pairs):
-        wrong |= dict.fromkeys(_repeated(pairs), "is given more than once")
-    return validate(model, given, wrong)
+        raise Invalid(f"The query has {len(pairs)} parameters, where there are only {_list(model)}.")
+    wrong = {name: "must not be empty: leave it out or give a value" for name, value in pairs if value == ""}
+    wrong |= dict.fromkeys(repeated(pairs), "is given more than once")
+    known = {name: what for name, what in wrong.items() if name in model.model_fields}
+    return validate(model, dict(pairs), known)
 
 
 def validate(model: type[Model], given: dict[str, Any], wrong: dict[str, str] | None = None) -> Model:
@@ -137,29 +126,6 @@ def _invalid(wrong: dict[str, str], untold: int) -> Invalid:
     return Invalid("; ".join(told + ([f"and {more} more"] if more else [])) + ".", details)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if not all(map(_is_whole, value)):
-        raise Invalid("The name of a field holds half a surrogate pair: send whole characters.")
-    if len(value) < len(pairs):
-        twice = _repeated(pairs)[0]
-        raise Invalid(f"The key {twice[:_SHOWN_OF_A_NAME]!r} is given more than once in one object: leave one.")
-    return value
-
-
-def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
-    """The names that are given more than once, found in one pass: a body may have very many."""
-    return [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
-
-
-def _is_whole(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _no_number(text: str) -> Any:
-    raise Invalid(f"{text} is not JSON: leave it out or send a number.")
-
-
 def _field(detail: ErrorDetails) -> str:
     return ".".join(str(part)[:_SHOWN_OF_A_NAME] for part in detail["loc"])
 
@@ -167,14 +133,44 @@ def _field(detail: ErrorDetails) -> str:
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
-        noun = "parameter" if issubclass(model, Query) else "field"
-        what = "is" if detail["loc"][-1] else "an empty name is"
-        return f"{what} not a {noun} of this call, which takes {_names(model)}"
+        return _unknown(str(detail["loc"][-1]), _model_at(detail["loc"], model))
     if value is None:
         return "must not be null: leave it out instead"
     if kind == "string_pattern_mismatch":
         return _mismatch(detail["ctx"]["pattern"], value)
     return _WRONG.get(kind, "is not valid").format(**detail.get("ctx", {}))
+
+
+def _model_at(location: tuple[str | int, ...], model: type[BaseModel]) -> type[BaseModel]:
+    """The model of the object that holds what is at `location`, such as that of `messages` for messages.0.colour."""
+    for part in location[:-1]:
+        field = next((field for name, field in model.model_fields.items() if part in (name, field.alias)), None)
+        inner = [kind for kind in get_args(field.annotation) if _is_model(kind)] if field else []
+        model = inner[0] if inner else model
+    return model
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _unknown(name: str, model: type[BaseModel]) -> str:
+    noun = "parameter" if issubclass(model, Query) else "field"
+    meant = _alike(name, _names(model))
+    hint = f" (did you mean {meant}?)" if meant else ""
+    what = "is" if name else "an empty name is"
+    return f"{what} not a {noun} of this call{hint}, which takes {_list(model)}"
+
+
+def _alike(name: str, names: list[str]) -> str | None:
+    """The one of `names` that differs only in case and signs, as perPage and status[] do, or in a letter or two."""
+    plain = {_plain(known): known for known in names}
+    found = get_close_matches(_plain(name[:_SHOWN_OF_A_NAME]), plain, n=1, cutoff=0.8)
+    return plain[found[0]] if found else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def _mismatch(pattern: str, value: str) -> str:
@@ -187,8 +183,9 @@ def _mismatch(pattern: str, value: str) -> str:
     return f"must be {pattern[1:].partition('_')[0]}_ and then 1 to 64 letters, digits, _ or -"  # an id
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _names(model: type[BaseModel]) -> str:
-    return ", ".join(field.alias or name for name, field in model.model_fields.items())
+def _list(model: type[BaseModel]) -> str:
+    return ", ".join(_names(model))

@@ -21,7 +21,7 @@ MODULES = {
 # itself.
 FLOORS = [
     {"errors", "limits", "log", "patterns", "times"},
-    {"models"},
+    {"models", "strict_json"},
     {"storage", "validation", "http"},
     {"identity"},
     {"tickets", "workspaces"},

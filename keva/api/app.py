@@ -7,16 +7,17 @@ from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
-from keva import errors, log
+from keva import log
 from keva.api import openapi, refusals
+from keva.api.body import read_body
 from keva.api.endpoints import ENDPOINTS
+from keva.api.gate import Gate
 from keva.api.rate_limit import RateLimit
 from keva.api.registry import Answer, Call, Endpoint
 from keva.api.responses import JsonResponse
-from keva.identity import EVERYTHING, Caller, Keyring
+from keva.identity import Keyring
 from keva.limits import MAX_BODY
 from keva.storage.database import Database
-from keva.storage.transaction import Reader
 from keva.validation import read_object, read_query, validate_query
 
 
@@ -34,7 +35,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
-    gate = _Gate(database.clock, keyring, limit)
+    gate = Gate(database.clock, keyring, limit)
     for endpoint in served:
         app.add_url_rule(endpoint.path, endpoint.name, _view(database, gate, endpoint), methods=[endpoint.method])
     _add_own_routes(app, database, served)
@@ -64,57 +65,18 @@ class _NoSession(SessionInterface):
         return self._none
 
 
-class _Gate:
-    """Lets a caller in, in the contract's order: key, limit, scope, workspace."""
-
-    def __init__(self, clock: Callable[[], float], keyring: Keyring, limit: RateLimit | None) -> None:
-        self._clock, self._keyring, self._limit = clock, keyring, limit
-
-    def authorize(self, reader: Reader, scope: str, parameters: list[tuple[str, str]]) -> Caller:
-        """The caller of the current request; NoKey, TooMany, Forbidden, Invalid or NotFound."""
-        environ = request.environ
-        caller = self._keyring.authenticate(reader, environ.get("HTTP_AUTHORIZATION"), self._clock)
-        if self._limit and scope != EVERYTHING:
-            g.limit, refusal = self._limit.count(caller.key)
-            if refusal:
-                raise refusal
-        caller.needs(scope)
-        workspace = _picked_workspace(environ.get("HTTP_X_WORKSPACE_ID"), parameters)
-        return caller.within(reader, workspace) if workspace else caller
-
-
-def _picked_workspace(header: str | None, parameters: list[tuple[str, str]]) -> str | None:
-    """The workspace that the header or the query names; Invalid when they name two."""
-    # An empty or repeated parameter is refused with the other parameters.
-    picked = {value for name, value in parameters if name == "workspace_id" and value}
-    if header == "":
-        raise errors.Invalid("X-Workspace-Id is empty: leave it out or give a workspace.")
-    if header is not None:
-        picked.add(header)
-    if len(picked) > 1:
-        raise errors.Invalid("Two workspaces are named: send one, as workspace_id or as X-Workspace-Id.")
-    return picked.pop() if picked else None
-
-
-def _view(database: Database, gate: _Gate, endpoint: Endpoint) -> Callable[..., Response]:
+def _view(database: Database, gate: Gate, endpoint: Endpoint) -> Callable[..., Response]:
     no_query = endpoint.query()
 
     def view(**path: str) -> Response:
         parameters = read_query(request.environ["QUERY_STRING"])
         with database.read() as reader:
-            caller = gate.authorize(reader, endpoint.scope, parameters)
+            caller = gate.authorize(reader, request.environ, endpoint.scope, parameters)
             query = validate_query(endpoint.query, parameters) if parameters else no_query
-            body = read_object(_body(), endpoint.body) if endpoint.body else None
+            body = read_object(read_body(), endpoint.body) if endpoint.body else None
             return _response(endpoint.view(Call(database, reader, caller, query, body, path)))
 
     return view
-
-
-def _body() -> bytes:
-    data = request.get_data(cache=False)
-    if request.mimetype != "application/json" and (data or request.mimetype):
-        raise errors.UnsupportedType("The body is not JSON: send the header 'Content-Type: application/json'.")
-    return data
 
 
 def _response(answer: Answer) -> Response:
