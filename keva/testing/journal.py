@@ -1,6 +1,7 @@
 """What the service was asked, in order, and what it answered."""
 
 import json
+import sys
 import threading
 import time
 from collections import deque
@@ -15,7 +16,10 @@ from werkzeug import datastructures
 from keva.log import mask
 
 KEPT = 10_000  # calls
-KEPT_BYTES = 64 * 1024 * 1024  # of bodies, over all of them
+KEPT_BYTES = 64 * 1024 * 1024  # over all of them, with all that each holds
+_REQUEST_BYTES, _HEADER_BYTES = 1024, 120  # what one takes beside its texts
+_SHOWN = 200  # characters of a path and of a query in a line of the journal
+_LONGEST_ERROR = 2000  # characters
 
 # A partial, because a suite that uses freezegun replaces the function itself in every module that holds it.
 _now = partial(time.perf_counter)
@@ -37,7 +41,7 @@ class Request:
 
     method: str
     path: str
-    query: dict[str, str]
+    query_string: str
     headers: Headers
     body: bytes
     status: int | None = None
@@ -45,12 +49,17 @@ class Request:
     duration: float | None = None
     ended: bool = False
     _began: float = field(default_factory=_now)
+    _size: int = 0  # while it is kept
 
     @classmethod
     def of(cls, environ: dict[str, Any], body: bytes) -> "Request":
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        query = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
-        return cls(environ["REQUEST_METHOD"], path, query, _headers(environ), body)
+        return cls(environ["REQUEST_METHOD"], path, environ["QUERY_STRING"], _headers(environ), body)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters by their names; of one that is repeated, the last."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True))
 
     @property
     def json(self) -> Any:
@@ -59,8 +68,9 @@ class Request:
 
     def __repr__(self) -> str:
         answer = "in progress" if not self.ended else "cut off" if self.status is None else str(self.status)
-        query = "?" + "&".join(f"{name}={value}" for name, value in self.query.items()) if self.query else ""
-        return mask(f"<{self.method} {self.path}{query} {answer}{f' {self.error!r}' if self.error else ''}>")
+        query = "&".join(f"{name}={value}" for name, value in self.query.items())
+        asked = f"{self.method} {_cut(self.path)}{f'?{_cut(query)}' if query else ''}"
+        return mask(f"<{asked} {answer}{f' {self.error!r}' if self.error else ''}>")
 
 
 class Journal:
@@ -74,15 +84,19 @@ class Journal:
     def begin(self, request: Request) -> None:
         with self._changed:
             self._requests.append(request)
-            self._bytes += len(request.body)
+            request._size = _size(request)
+            self._bytes += request._size
             while len(self._requests) > KEPT or self._bytes > KEPT_BYTES:
-                self._bytes -= len(self._requests.popleft().body)
+                self._forget(self._requests.popleft())
 
     def end(self, request: Request, status: int | None, error: str | None) -> None:
         with self._changed:
-            request.status, request.error = status, error
+            request.status, request.error = status, error and error[:_LONGEST_ERROR]
             request.duration = _now() - request._began
             request.ended = True
+            if request._size:
+                request._size += sys.getsizeof(request.error)
+                self._bytes += sys.getsizeof(request.error)
             self._changed.notify_all()
 
     def requests(self, fits: Callable[[Request], bool]) -> list[Request]:
@@ -101,9 +115,23 @@ class Journal:
 
     def clear(self) -> None:
         with self._changed:
-            self._requests.clear()
-            self._bytes = 0
+            while self._requests:
+                self._forget(self._requests.popleft())
             self._changed.notify_all()
+
+    def _forget(self, request: Request) -> None:
+        self._bytes -= request._size
+        request._size = 0
+
+
+def _size(request: Request) -> int:
+    """The memory that it holds, about: many small headers take far more than the bytes that were sent."""
+    headers = sum(sys.getsizeof(name) + sys.getsizeof(value) + _HEADER_BYTES for name, value in request.headers.items())
+    return _REQUEST_BYTES + headers + sum(map(sys.getsizeof, (request.path, request.query_string, request.body)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _headers(environ: dict[str, Any]) -> Headers:

@@ -64,7 +64,7 @@ class FaultMiddleware:
     def note_refusal(self, method: str, path: str, status: int, sentence: str) -> None:
         """Records a request that was refused by its size or its form before it came here."""
         if not path.startswith(CONTROL_PREFIX):
-            request = Request(method, path, {}, Headers(), b"")
+            request = Request(method, path, "", Headers(), b"")
             self.journal.begin(request)
             self.journal.end(request, status, sentence)
 

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import tracemalloc
 
 import httpx
 import pytest
@@ -83,10 +84,58 @@ def test_the_journal_is_bounded(keva, client, monkeypatch):
         client.get(TICKETS, params={"page": page})
     assert [request.query["page"] for request in keva.requests()] == ["3", "4", "5"]
 
-    monkeypatch.setattr(journal, "KEPT_BYTES", 1000)
+    monkeypatch.setattr(journal, "KEPT_BYTES", 100_000)
     for _ in range(3):
-        client.post(TICKETS, json=NEW | {"body": "x" * 700})
+        client.post(TICKETS, json=NEW | {"body": "x" * 70_000})
     assert len(keva.requests(method="POST")) == 1
+
+
+def environ(**more):
+    return {"REQUEST_METHOD": "GET", "PATH_INFO": TICKETS, "QUERY_STRING": "", **more}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda n: environ(QUERY_STRING=f"a{n}=" + "&a=1" * 8000),
+        lambda n: environ(QUERY_STRING=f"a{n}=" + "x" * 31_000),
+        lambda n: environ(PATH_INFO=f"/{n}/" + "\xf0\x9f\x8e\x89" * 8000),
+        lambda n: environ(**{f"HTTP_X{number}": "" for number in range(n, n + 5000)}),
+        lambda n: environ(HTTP_X=f"{n}" + "x" * 31_000),
+    ],
+    ids=["parameters", "query", "path", "headers", "header"],
+)
+def test_all_that_a_call_holds_is_counted(monkeypatch, asked):
+    monkeypatch.setattr(journal, "KEPT_BYTES", 2_000_000)
+    kept = journal.Journal()
+    tracemalloc.start()
+    for number in range(100):
+        request = journal.Request.of(asked(number), b"")
+        kept.begin(request)
+        kept.end(request, 401, "\U0001f389" * 100_000)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept.requests(lambda _: True)
+    assert held < 3_500_000
+
+
+def test_what_is_forgotten_while_it_is_in_progress_is_not_counted_twice(monkeypatch):
+    monkeypatch.setattr(journal, "KEPT", 1)
+    kept = journal.Journal()
+    first, second = (journal.Request.of(environ(), b"") for _ in range(2))
+    kept.begin(first)
+    kept.begin(second)
+    kept.end(first, 400, "x" * 1000)
+    kept.end(second, 400, "x" * 1000)
+    kept.clear()
+    assert kept._bytes == 0
+
+
+def test_a_long_query_is_whole_in_the_journal_and_short_in_a_report(keva, client):
+    client.get(f"{TICKETS}?page={'1' * 20_000}")
+    [request] = keva.requests()
+    assert request.query == {"page": "1" * 20_000}
+    assert len(repr(request)) < 1000
 
 
 def test_an_undisturbed_call_is_answered_as_without_a_stage(keva, client):
