@@ -20,7 +20,7 @@ MODULES = {
 # A room is a folder or a module of keva/. Lowest floor first: each room imports from the floors below it, and from
 # itself.
 FLOORS = [
-    {"errors", "limits", "log", "patterns", "times"},
+    {"clocks", "errors", "limits", "log", "patterns", "times"},
     {"models", "strict_json"},
     {"storage", "validation", "http"},
     {"identity"},
@@ -31,7 +31,7 @@ FLOORS = [
     {"__main__", "pytest_plugin"},
 ]
 # What the floors alone would allow, and the architecture does not.
-HTTP_IMPORTS = {"errors", "limits", "log"}
+HTTP_IMPORTS = {"clocks", "errors", "limits", "log"}
 IMPORTERS_OF_HTTP = {"testing", "cli"}
 FOR_TYPES_ALONE = {
     ("keva.testing.control", "keva.testing.sandbox"),

@@ -3,7 +3,7 @@
 import threading
 from math import inf
 
-from keva.http.clock import now
+from keva.clocks import elapsed as now
 
 
 class Budget:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 
-from keva.http.clock import now
+from keva.clocks import elapsed as now
 from keva.http.hooks import Aborted
 from keva.http.parser import RequestParser
 from keva.http.refusals import ProtocolError

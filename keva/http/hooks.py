@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Literal, NoReturn
 
-__all__ = ["CONNECTION", "WAITING", "Aborted", "abort", "waiting"]
+__all__ = ["BEGAN", "CONNECTION", "WAITING", "Aborted", "abort", "waiting"]
 
+BEGAN = "keva.began"  # the key of when a request's first byte came, by `clocks.elapsed`
 CONNECTION = "keva.connection"  # the key of the socket in a request's environ
 WAITING = "keva.waiting"  # the key of what makes the context of `waiting`
 _SEND_SECONDS = 5.0

@@ -10,10 +10,10 @@ from typing import Any
 from waitress import wasyncore
 from waitress.server import TcpWSGIServer
 
+from keva.clocks import elapsed as now
 from keva.errors import AddressUnusable
 from keva.http.budget import Budget
 from keva.http.channel import Channel
-from keva.http.clock import now
 from keva.http.task import Task
 from keva.http.workers import Workers
 from keva.log import LOG

@@ -3,6 +3,7 @@
 import re
 from io import BytesIO
 
+from keva.clocks import elapsed as now
 from keva.http import refusals
 from keva.http.bodies import ChunkedBody, SizedBody
 from keva.http.budget import Budget
@@ -30,6 +31,7 @@ class RequestParser:
         self.error: ProtocolError | None = None
         self.head: Head | None = None
         self.expect_continue = False
+        self.began = now()  # its first byte came
         self._budget, self._held, self._head_size = budget, 0, 0
         self._raw = bytearray()  # of the head, until it is whole
         self._body: SizedBody | ChunkedBody | None = None

@@ -7,10 +7,10 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
+from keva.clocks import elapsed as now
 from keva.errors import AddressUnusable
 from keva.http import refusals
 from keva.http.channel import Channel
-from keva.http.clock import now
 from keva.http.descriptors import places
 from keva.http.listener import Listener, resolve, why_unusable
 from keva.http.refusals import ProtocolError

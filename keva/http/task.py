@@ -230,6 +230,7 @@ class Task:
             "wsgi.run_once": False,
             "wsgi.input": self.request.body,
             "wsgi.input_terminated": True,
+            hooks.BEGAN: self.request.began,
             hooks.CONNECTION: channel.socket,
             hooks.WAITING: server.task_dispatcher.waiting,
         }

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from waitress.task import ThreadedTaskDispatcher
 
-from keva.http.clock import now
+from keva.clocks import elapsed as now
 from keva.http.task import Task
 
 

@@ -3,16 +3,15 @@
 import json
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from werkzeug import datastructures
 
+from keva.clocks import elapsed, wait_until
 from keva.log import mask
 
 KEPT = 10_000  # calls
@@ -20,9 +19,6 @@ KEPT_BYTES = 64 * 1024 * 1024  # over all of them, with all that each holds
 _REQUEST_BYTES, _HEADER_BYTES = 1024, 120  # what one takes beside its texts
 _SHOWN = 200  # characters of a path and of a query in a line of the journal
 _LONGEST_ERROR = 2000  # characters
-
-# A partial, because a suite that uses freezegun replaces the function itself in every module that holds it.
-_now = partial(time.perf_counter)
 
 
 class Headers(datastructures.Headers):
@@ -48,7 +44,7 @@ class Request:
     error: str | None = None
     duration: float | None = None
     ended: bool = False
-    _began: float = field(default_factory=_now)
+    _began: float = field(default_factory=elapsed)
     _size: int = 0  # while it is kept
 
     @classmethod
@@ -92,7 +88,7 @@ class Journal:
     def end(self, request: Request, status: int | None, error: str | None) -> None:
         with self._changed:
             request.status, request.error = status, error and error[:_LONGEST_ERROR]
-            request.duration = _now() - request._began
+            request.duration = elapsed() - request._began
             request.ended = True
             if request._size:
                 request._size += sys.getsizeof(request.error)
@@ -110,7 +106,7 @@ class Journal:
             return [request for request in self._requests if request.ended and fits(request)]
 
         with self._changed:
-            self._changed.wait_for(lambda: len(found()) >= count, timeout)
+            wait_until(self._changed, lambda: len(found()) >= count, timeout)
             return found()
 
     def clear(self) -> None:

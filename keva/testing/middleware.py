@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from io import BytesIO
+from math import inf
 from typing import Any
 
 from keva import errors
+from keva.clocks import elapsed, wait_until
 from keva.http import hooks
 from keva.testing.clock import Clock
 from keva.testing.faults import Fault, Faults, FaultSpec, RequestMatcher
@@ -16,7 +18,7 @@ from keva.testing.journal import Headers, Journal, Request
 
 CONTROL_PREFIX = "/__keva__/"  # what is under it is never journaled, faulted or held
 _RESET_SECONDS = 2.0
-_RESET_MEANWHILE = "The desk was reset while this call was held; nothing was stored."
+_RESET_MEANWHILE = "The desk was reset while this call was under way: nothing was stored."
 _START_OF_AN_ANSWER = b'{"data":'
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Answer = tuple[str, list[tuple[str, str]], bytes]
@@ -30,6 +32,7 @@ class FaultMiddleware:
         self._app, self._empty = app, empty
         self._routes = [route for route in routes if not route.startswith(CONTROL_PREFIX)]
         self._generation = self._inside = 0
+        self._reset_at = 0.0
         self._changed = threading.Condition()
 
     def arm(self, spec: FaultSpec) -> Fault:
@@ -50,10 +53,11 @@ class FaultMiddleware:
         with self._changed:
             self._generation += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._inside == 0, _RESET_SECONDS)
+            wait_until(self._changed, lambda: self._inside == 0, _RESET_SECONDS)
             self.clock.unfreeze()
             self._empty()
             self.journal.clear()
+            self._reset_at = elapsed()
 
     def close(self) -> None:
         """Lets held requests go, for the server to stop."""
@@ -71,21 +75,30 @@ class FaultMiddleware:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith(CONTROL_PREFIX):
             return self._app(environ, start_response)
+        with self._counted() as generation:
+            if environ.get(hooks.BEGAN, inf) < self._reset_at:  # a call of the test before, whose body came late
+                answer = _refusal(503, _RESET_MEANWHILE)
+            else:
+                answer = self._answer(environ, generation)
+        status, headers, content = answer
+        start_response(status, headers)
+        return [content] if environ["REQUEST_METHOD"] != "HEAD" else []
+
+    def _answer(self, environ: dict[str, Any], generation: int) -> Answer:
+        """The answer of the app or of a fault, recorded."""
         body = environ["wsgi.input"].read()
         environ["wsgi.input"] = BytesIO(body)
         request = Request.of(environ, body)
-        with self._counted() as generation:
-            self.journal.begin(request)
-            fault = self.faults.match(request.method, request.path)
-            try:
-                answer = self._inject(environ, fault, generation) if fault else self._ask(environ)
-            except hooks.Aborted:
-                self.journal.end(request, None, None)
-                raise
-            status, headers, content = answer
-            self.journal.end(request, int(status[:3]), _error_in(status, content))
-        start_response(status, headers)
-        return [content] if request.method != "HEAD" else []
+        self.journal.begin(request)
+        fault = self.faults.match(request.method, request.path)
+        try:
+            answer = self._inject(environ, fault, generation) if fault else self._ask(environ)
+        except hooks.Aborted:
+            self.journal.end(request, None, None)
+            raise
+        status, _, content = answer
+        self.journal.end(request, int(status[:3]), _error_in(status, content))
+        return answer
 
     def _inject(self, environ: dict[str, Any], fault: Fault, generation: int) -> Answer:
         spec = fault.spec
@@ -126,7 +139,7 @@ class FaultMiddleware:
     def _hold(self, seconds: float, generation: int) -> bool:
         """Waits; False when a reset came meanwhile."""
         with self._changed:
-            return not self._changed.wait_for(lambda: self._generation != generation, seconds)
+            return not wait_until(self._changed, lambda: self._generation != generation, seconds)
 
 
 def _refusal(status: int, sentence: str) -> Answer:

@@ -1,11 +1,14 @@
 """Failures on demand, met by clients of three kinds."""
 
 import asyncio
+import json
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -112,6 +115,23 @@ def test_a_reset_lets_held_calls_go_and_they_store_nothing(keva):
     assert time.perf_counter() - began < 2
     assert statuses == [503]
     assert keva.tickets() == keva.requests() == []
+
+
+def test_a_call_whose_body_ends_after_a_reset_is_of_the_test_in_which_it_began(keva, client):
+    body = json.dumps(NEW).encode()
+    head = f"POST {TICKETS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {keva.key}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(keva.url).port), timeout=10) as late:
+        late.sendall(head.encode())
+        assert b" 100 " in late.recv(1000)  # which the server says once it has the head
+
+        keva.reset()
+        fault = keva.fail(500)
+        late.sendall(body)
+        assert b" 503 " in late.recv(1000).partition(b"\r\n")[0]
+
+    assert keva.tickets() == keva.requests() == []
+    assert (fault.hits, client.get(TICKETS).status_code) == (0, 500)
 
 
 @pytest.mark.parametrize(
