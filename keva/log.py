@@ -2,48 +2,68 @@
 
 import logging
 import re
-import sys
 
 LOG = logging.getLogger("keva")
 
-# A key as it is, or with its underscores percent-encoded once or more, as a path or a query may hold it.
-_UNDERSCORE = r"(?:_|%(?:25)*5f)"
-_KEY = re.compile(rf"keva{_UNDERSCORE}live{_UNDERSCORE}(\S*)", re.IGNORECASE)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_HEX = "0123456789abcdefABCDEF"
+# A key as it is, unless it is masked already, or the digits of a minted one alone.
+_KEY = re.compile(r"keva_live_(?!\.\.\.\S{0,5}(?!\S))(\S*)|(?<![0-9a-f])([0-9a-f]{64,})", re.IGNORECASE)
 # Keys shorter than this are masked entirely: four characters would give most of them away.
 _LEAST_FOR_AN_END = 16
 
 
 def mask(text: str) -> str:
-    """`text` with each API key in it cut down to its last four characters."""
-    return _KEY.sub(lambda key: "keva_live_..." + (key[1][-4:] if len(key[1]) >= _LEAST_FOR_AN_END else ""), text)
+    """`text` with each API key in it cut down to its last four characters.
+
+    A key that shows only once the text is percent-decoded, and rid of what cannot be seen, is masked there.
+    """
+    bare = _percent_decoded(text)
+    if not bare.isprintable():
+        bare = "".join(filter(str.isprintable, bare))
+    return _KEY.sub(_end_of_key, bare if _KEY.search(bare) else text)
+
+
+def readable(text: str) -> str:
+    """`text` without a key, on one line: what is not printable, as are directions and what has no width, is escaped."""
+    masked = mask(text)
+    return masked if masked.isprintable() else "".join(map(_escape, masked))
 
 
 def log_request(address: str, method: str, path: str, status: int, sentence: str = "") -> None:
     """Tells of one answered request: of a refusal always, of a success when verbose."""
     level = logging.WARNING if status >= 400 else logging.INFO
-    LOG.log(level, "%s %s %s %d %s", address, method, path, status, sentence)
+    # A path is one word, as in the request's first line, so that a key in it ends where the path does.
+    LOG.log(level, "%s %s %s %d %s", address, method, path.replace(" ", "%20"), status, sentence)
 
 
-def to_stderr(verbose: bool) -> None:
-    """Sends this service's log, and waitress's complaints, to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
-    for name in ("keva", "waitress"):
-        logging.getLogger(name).addHandler(handler)
-    LOG.setLevel(logging.INFO if verbose else logging.WARNING)
-    # It warns of every request that waits for a thread, which at load costs more than the request.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-
-
-class _Lines(logging.Formatter):
+class Lines(logging.Formatter):
     """One record, one line; a traceback's lines are indented, so that none can be taken for a record."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def format(self, record: logging.LogRecord) -> str:
         head, *traceback = super().format(record).split("\n") if record.exc_info else [super().format(record)]
-        lines = [head.rstrip(), *("    " + line for line in traceback)]
-        return "\n".join(mask(_CONTROL.sub(_escape, line)) for line in lines)
+        return "\n".join(map(readable, [head.rstrip(), *("    " + line for line in traceback)]))
 
 
-def _escape(character: re.Match[str]) -> str:
-    return character[0].encode("unicode_escape").decode()
+def _percent_decoded(text: str) -> str:
+    """`text` with every %XX decoded, those that come about by decoding too, in one pass."""
+    if "%" not in text:
+        return text
+    decoded: list[str] = []
+    for character in text:
+        decoded.append(character)
+        while len(decoded) > 2 and decoded[-3] == "%" and decoded[-2] in _HEX and decoded[-1] in _HEX:
+            code = int(decoded[-2] + decoded[-1], 16)
+            decoded[-3:] = [chr(code) if code != ord(" ") else "\0"]  # an encoded space ends no word
+    return "".join(decoded)
+
+
+def _end_of_key(key: re.Match[str]) -> str:
+    secret = key[1] or key[2] or ""
+    return "keva_live_..." + (secret[-4:] if len(secret) >= _LEAST_FOR_AN_END else "")
+
+
+def _escape(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -1,5 +1,6 @@
 """The commands, as a person or a script runs them."""
 
+import os
 import re
 import shlex
 import signal
@@ -95,9 +96,85 @@ def test_tickets_survive_a_restart(serve):
     assert httpx.get(f"{again.origin}{TICKETS}/{made}", headers=bearer("keva_live_fixed")).status_code == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_well(serve, number):
     assert serve().stop(number) == 0
+
+
+def test_under_nohup_it_outlives_its_terminal(tmp_path):
+    command = ["nohup", sys.executable, APP, "--port", "0", "--api-key", "keva_live_fixed"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        origin = server.stdout.readline().split()[-1]
+        server.send_signal(signal.SIGHUP)
+        assert httpx.get(f"{origin}/healthz").status_code == 200
+        server.terminate()
+        assert server.wait(10) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["while it starts", "while it serves"])
+def test_a_desk_for_tests_leaves_no_file_behind(tmp_path, number, moment):
+    command = [sys.executable, APP, "--port", "0", "--control"]
+    with subprocess.Popen(
+        command, env=environ(TMPDIR=str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        if moment == "while it serves":
+            server.stdout.readline()
+        while not list(tmp_path.iterdir()):
+            assert server.poll() is None
+        server.send_signal(number)
+        server.send_signal(number)
+        assert server.wait(10) in (0, 128 + number)
+        assert "Traceback" not in server.stderr.read()
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestAStandardOutputThatNobodyReads:
+    def test_to_its_end_does_not_end_the_server(self, cli, tmp_path):
+        with started(tmp_path, stdout=subprocess.PIPE) as server:
+            origin = server.stdout.readline().split()[-1]
+            server.stdout.close()
+            assert httpx.get(f"{origin}/healthz").status_code == 200
+            assert ended(server) == ""
+        assert len(cli("keys", "list").stdout.splitlines()) == 2
+
+    def test_at_all_has_the_server_make_no_key_that_nobody_knows(self, cli, tmp_path):
+        out, into = os.pipe()
+        os.close(out)
+        with started(tmp_path, stdout=into) as server:
+            os.close(into)
+            told = server.stderr.readline()
+            assert "the first API key was not made: make one with 'keys create --db " in told
+            assert httpx.get(f"{re.search(r'http://[^ ]+[0-9]', told)[0]}/healthz").status_code == 200
+            assert ended(server) == ""
+        assert len(cli("keys", "list").stdout.splitlines()) == 1
+
+    def test_since_it_is_closed_neither(self, cli, tmp_path):
+        with started(tmp_path, close=1) as server:
+            assert "the first API key was not made" in server.stderr.readline()
+            assert ended(server) == ""
+
+    def test_shows_where_it_listens_on_standard_error(self, cli, tmp_path):
+        with open("/dev/full", "w") as full, started(tmp_path, "--api-key", "keva_live_fixed", stdout=full) as server:
+            assert "Keva is listening on http://" in server.stderr.readline()
+            assert ended(server) == ""
+
+
+def started(folder, *words, close=None, **streams):
+    """A server with other streams than usual, and without the one of that number."""
+    command = [sys.executable, APP, "serve", "--port", "0", *words]
+    if close is not None:
+        command = ["bash", "-c", f'exec "$@" {close}>&-', "bash", *command]
+    return subprocess.Popen(command, cwd=folder, env=environ(), stderr=subprocess.PIPE, text=True, **streams)
+
+
+def ended(server):
+    """What the rest of standard error is, of a server that ends well."""
+    server.terminate()
+    assert server.wait(10) == 0
+    return server.stderr.read()
 
 
 def test_options_need_no_command(tmp_path):

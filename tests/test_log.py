@@ -2,12 +2,20 @@
 
 import hashlib
 import logging
+import os
+import signal
 import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from keva import log
+from keva.cli import log_output
+from tests.conftest import APP, environ
 
 TICKETS = "/api/v1/tickets"
 NEW = {"subject": "It broke", "customerEmail": "customer@example.com", "body": "A secret of the customer's"}
@@ -84,13 +92,125 @@ def test_a_key_is_masked_wherever_it_stands(text, masked):
 
 
 def test_a_traceback_cannot_be_taken_for_a_line_of_the_log():
-    formatter = log._Lines("%(levelname)s %(message)s")
     try:
         raise ValueError("a\nWARNING forged")
     except ValueError as error:
         record = logging.LogRecord(
             "keva", logging.ERROR, "", 0, "failed", None, (ValueError, error, error.__traceback__)
         )
-    first, *more = formatter.format(record).splitlines()
-    assert first == "ERROR failed"
+    first, *more = log.Lines().format(record).splitlines()
+    assert first.endswith(" ERROR failed")
     assert all(line.startswith("    ") for line in more)
+
+
+@contextmanager
+def server_with_pipes(folder):
+    """A server whose outputs are both pipes, and a client of it; it is killed if it is still there at the end."""
+    command = [sys.executable, APP, "--port", "0", "--api-key", FIXED]
+    with subprocess.Popen(command, cwd=folder, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        origin = server.stdout.readline().decode().split()[-1]
+        try:
+            with httpx.Client(base_url=origin, timeout=10) as client:
+                yield server, client
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_pipe_that_nobody_reads_holds_neither_a_call_nor_the_stop(tmp_path, number):
+    with server_with_pipes(tmp_path) as (server, client):
+        for _ in range(20):  # a pipe takes 64 KiB
+            assert client.get("/" + 8000 * "x").status_code == 404
+        server.send_signal(number)
+        assert server.wait(20) == 0
+
+
+def test_no_line_is_lost_at_a_stop(tmp_path):
+    with server_with_pipes(tmp_path) as (server, client):
+        for _ in range(100):
+            client.get(TICKETS)
+        server.terminate()
+        assert len(server.stderr.read().splitlines()) == 100
+
+
+class Pipe:
+    """A pipe, a handler that writes to it, and what is read from it."""
+
+    def __init__(self):
+        self.out, self.into = os.pipe()
+        self.handler = log_output.StderrHandler(self.into, "ascii")
+        self.handler.setFormatter(log.Lines())
+
+    def log(self, text):
+        self.handler.handle(logging.LogRecord("keva", logging.WARNING, "", 0, text, None, None))
+
+    def read_until(self, text):
+        told = b""
+        while text not in told:
+            told += os.read(self.out, 65536)
+        return [line.split(" ", 2)[2] for line in told.decode().splitlines()]
+
+
+@pytest.fixture
+def pipe():
+    pipe = Pipe()
+    yield pipe
+    pipe.handler.drain(10)
+    os.close(pipe.out)
+
+
+def test_what_a_pipe_does_not_take_is_dropped_and_counted_once_it_is_read(pipe, monkeypatch):
+    monkeypatch.setattr(log_output, "WAITING_BYTES", 10_000)
+    for number in range(2000):
+        pipe.log(f"line {number} {'.' * 100}")
+    told = []
+    reader = threading.Thread(target=lambda: told.extend(pipe.read_until(b"the end")), daemon=True)
+    reader.start()
+    pipe.handler.drain(10)
+    pipe.log("the end")
+    reader.join(10)
+
+    assert told.pop() == "the end"
+    counts = [int(line.split()[0]) for line in told if "missing" in line]
+    numbers = [int(line.split()[1]) for line in told if "missing" not in line]
+    assert numbers == sorted(numbers)
+    assert counts
+    assert len(numbers) + sum(counts) == 2000
+
+
+def test_a_pipe_that_was_made_non_blocking_loses_no_line(pipe):
+    os.set_blocking(pipe.into, False)
+    told = []
+    reader = threading.Thread(target=lambda: told.extend(pipe.read_until(b"the last")), daemon=True)
+    for number in range(2000):
+        pipe.log(f"line {number} {'.' * 100}")
+    pipe.log("the last")
+    reader.start()
+    reader.join(10)
+    assert len(told) == 2001
+
+
+def test_lines_that_nobody_could_read_are_counted_when_somebody_can_again(tmp_path, pipe):
+    with open("/dev/full", "wb", buffering=0) as full:
+        usual = os.dup(pipe.into)
+        os.dup2(full.fileno(), pipe.into)
+        for number in range(3):
+            pipe.log(f"lost {number}")
+            pipe.handler.drain(10)
+        os.dup2(usual, pipe.into)
+        os.close(usual)
+    pipe.log("Łódź")
+    assert pipe.read_until(b"missing") == [
+        "\\u0141\\xf3d\\u017a",
+        "3 lines of the log are missing here: standard error could not be written in time.",
+    ]
+
+
+def test_the_end_of_a_thread_is_a_line_of_the_log(capfd):
+    with log_output.to_stderr(verbose=False):
+        thread = threading.Thread(target=lambda: 1 / 0, name="worker")
+        thread.start()
+        thread.join()
+    told = capfd.readouterr().err
+    assert "ERROR The thread worker ended\n" in told
+    assert "ZeroDivisionError" in told

@@ -2,33 +2,31 @@
 
 import json
 import sys
-from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
-from keva import __version__, log
+from keva import __version__
 from keva.api import openapi
 from keva.api.endpoints import ENDPOINTS
-from keva.cli import files, keys, serve
+from keva.cli import files, keys, serve, streams
+from keva.cli.signals import Signals, Stopped
 from keva.errors import KevaError
+from keva.log import readable
+
+_HELP = ["-h", "--help"]
 
 
 class _Commands(click.Group):
-    """Runs `serve` when no command is named, and reports what goes wrong in one sentence."""
+    """Runs `serve` when no command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
+        if not args or (args[0].startswith("-") and args[0] not in (*_HELP, "--version")):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KevaError as error:
-            raise click.ClickException(error.sentence) from error
 
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": _HELP})
 @click.version_option(__version__, prog_name="keva", message="%(prog)s %(version)s")
 def main() -> None:
     """Keva's Tickets API on your own machine. Without a command it serves."""
@@ -37,7 +35,7 @@ def main() -> None:
 @main.command("openapi")
 def print_openapi() -> None:
     """Print the OpenAPI 3.1 document."""
-    click.echo(json.dumps(openapi.document(ENDPOINTS), ensure_ascii=False, indent=2))
+    streams.show(json.dumps(openapi.document(ENDPOINTS), indent=2))
 
 
 for command in (*serve.COMMANDS, *keys.COMMANDS, *files.COMMANDS):
@@ -45,10 +43,43 @@ for command in (*serve.COMMANDS, *keys.COMMANDS, *files.COMMANDS):
 
 
 def run() -> None:
-    """Runs the command line; a bug is told in one sentence too."""
+    """Runs the command line to its end; whatever goes wrong is told in one sentence."""
+    signals = Signals()
+    streams.prepare()
     try:
-        main(prog_name="keva")
-    except OSError as error:  # such as a full disk under standard output
-        sys.exit(f"Error: {error.strerror or error}.")
-    except Exception as error:
-        sys.exit(f"Error: Keva failed, which is a bug: {type(error).__name__}: {log.mask(str(error))}")
+        status = main.main(prog_name="keva", obj=signals, standalone_mode=False)
+    except (Exception, Stopped) as error:
+        signals.let_go()  # standard error may take nothing, and what waits for it must be ended all the same
+        status = _report(error)
+    sys.exit(status)
+
+
+def _report(error: BaseException) -> int:
+    """Tells of the error on standard error, and gives the exit status."""
+    if isinstance(error, click.UsageError):
+        if not isinstance(error, NoArgsIsHelpError):
+            error = click.UsageError(readable(error.format_message()), error.ctx)
+        with streams.trying_standard_error():
+            error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):  # nobody reads any more, as in `export - | head`
+        streams.discard_output()
+        return 1
+    streams.tell(f"Error: {_sentence(error)}")
+    return 128 + error.number if isinstance(error, Stopped) else 1
+
+
+def _sentence(error: BaseException) -> str:
+    match error:
+        case KevaError():
+            return error.sentence
+        case click.ClickException():
+            return error.message
+        case Stopped():
+            return "Interrupted."
+        case MemoryError():
+            return "There is not enough memory."
+        case OSError():
+            streams.discard_output()
+            return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}."
+    return f"Keva failed, which is a bug: {type(error).__name__}: {error}"

@@ -1,9 +1,10 @@
 """The command that serves: opens the desk, listens, says where, and stops cleanly."""
 
-import signal
+import secrets
+import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from click.core import ParameterSource
 from keva import identity, log
 from keva.api.app import create_app
 from keva.api.rate_limit import RateLimit
+from keva.cli import streams
 from keva.cli.common import takes
+from keva.cli.log_output import to_stderr
 from keva.cli.settings import DB, SERVE_OPTIONS
+from keva.cli.signals import Signals
 from keva.errors import Unavailable
 from keva.http.server import Server
 from keva.storage.database import Database
@@ -24,42 +28,46 @@ from keva.testing.sandbox import THREADS, Sandbox
 _LAST_USED_SECONDS = 10.0
 
 
-@click.command()
+@click.command("serve")
 @takes(DB, *SERVE_OPTIONS)
 @click.pass_context
-def serve(context: click.Context, /, control: bool, db: Path, threads: int, **options: Any) -> None:
+def serve_command(
+    context: click.Context, /, control: bool, db: Path, threads: int, verbose: bool, **options: Any
+) -> None:
     """Serve the API (the default command)."""
-    log.to_stderr(options["verbose"])
-    if control:
-        given = context.get_parameter_source("db") is not ParameterSource.DEFAULT
-        _serve_for_tests(db if given else None, **options)
-    else:
-        _serve(db, threads=threads, **options)
+    with to_stderr(verbose):
+        if control:
+            given = context.get_parameter_source("db") is not ParameterSource.DEFAULT
+            _serve_for_tests(context.obj, db if given else None, verbose=verbose, **options)
+        else:
+            _serve(context.obj, db, threads=threads, verbose=verbose, **options)
 
 
-def _serve(db: Path, host: str, port: int, api_key: str | None, threads: int, rate_limit: int, verbose: bool) -> None:
+def _serve(
+    signals: Signals, db: Path, host: str, port: int, api_key: str | None, threads: int, rate_limit: int, verbose: bool
+) -> None:
     fixed_key = identity.check_fixed_key(api_key) if api_key is not None else None
     with _claimed(Database(db, identity.mint)) as database:
         keyring = identity.Keyring(fixed_key)
         limit = RateLimit(rate_limit, database.clock) if rate_limit else None
         server = Server(create_app(database, keyring, limit, verbose), host=host, port=port, threads=threads)
-        _stop_on_signal(server.stop)
-        click.echo(f"Keva is listening on {server.url}")
+        signals.call(server.stop)
         with database.read() as reader:
-            has_key = fixed_key is not None or identity.list_keys(reader)
-        if not has_key:
-            with database.write() as tx:
-                _show_key(server.url, identity.create_key(tx, "first")["key"], "The first API key, not shown again")
+            needs_key = fixed_key is None and not identity.list_keys(reader)
+        if needs_key:
+            _announce_with_first_key(server.url, database)
+        else:
+            _announce(server.url)
         with _LastUsed(database, keyring):
             server.run()
 
 
 def _serve_for_tests(
-    db: Path | None, host: str, port: int, api_key: str | None, rate_limit: int, verbose: bool
+    signals: Signals, db: Path | None, host: str, port: int, api_key: str | None, rate_limit: int, verbose: bool
 ) -> None:
     """Serves a desk for tests, with its control endpoints, from a throw-away file unless `db` names one."""
-    with tempfile.TemporaryDirectory(prefix="keva-") as folder:
-        sandbox = Sandbox(db or Path(folder, "keva.db"), api_key, rate_limit, verbose, control=True)
+    with _throw_away_folder(signals) as folder:
+        sandbox = Sandbox(db or folder / "keva.db", api_key, rate_limit, verbose, control=True)
         middleware = sandbox.middleware
         with _claimed(sandbox.database):
             server = Server(middleware, host=host, port=port, threads=THREADS, on_refusal=middleware.note_refusal)
@@ -68,9 +76,8 @@ def _serve_for_tests(
                 middleware.close()
                 server.stop()
 
-            _stop_on_signal(stop)
-            click.echo(f"Keva is listening on {server.url}")
-            _show_key(server.url, sandbox.key, "A desk for tests, with the API key")
+            signals.call(stop)
+            _announce(server.url, *_told_of_key(server.url, sandbox.key, "A desk for tests, with the API key"))
             server.run()
 
 
@@ -84,14 +91,44 @@ def _claimed(database: Database) -> Iterator[Database]:
         database.close()
 
 
-def _stop_on_signal(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())
+@contextmanager
+def _throw_away_folder(signals: Signals) -> Iterator[Path]:
+    """A folder that is gone with all that it holds once the block is left, by whichever signal and whenever."""
+    folder = Path(tempfile.gettempdir(), f"keva-{secrets.token_hex(8)}")
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        signals.call(lambda: None)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show_key(url: str, key: str, label: str) -> None:
-    click.echo(f"{label}: {key}")
-    click.echo(f"Try it: curl {url}/api/v1/tickets -H 'Authorization: Bearer {key}'")
+def _announce(url: str, *more: str) -> None:
+    """Says where the server listens, and more; it serves even if nobody reads that."""
+    try:
+        streams.show("\n".join([f"Keva is listening on {url}", *more]))
+    except (streams.OutputFailed, BrokenPipeError):
+        log.LOG.warning("Keva is listening on %s. Standard output could not be written.", url)
+
+
+def _announce_with_first_key(url: str, database: Database) -> None:
+    """In one piece, so that whoever reads the first line has the key too; one that cannot be shown is not stored."""
+    try:
+        with database.write() as tx:
+            key = identity.create_key(tx, "first")["key"]
+            lines = _told_of_key(url, key, "The first API key, not shown again")
+            streams.show("\n".join([f"Keva is listening on {url}", *lines]))
+    except (streams.OutputFailed, BrokenPipeError):
+        log.LOG.warning(
+            "Keva is listening on %s. Standard output could not be written, so that the first API key was not made: "
+            "make one with 'keys create --db %s'.",
+            url,
+            database.path,
+        )
+
+
+def _told_of_key(url: str, key: str, label: str) -> list[str]:
+    return [f"{label}: {key}", f"Try it: curl {url}/api/v1/tickets -H 'Authorization: Bearer {key}'"]
 
 
 class _LastUsed(threading.Thread):
@@ -118,4 +155,4 @@ class _LastUsed(threading.Thread):
                 log.LOG.warning("When keys were last used could not be stored: %s", error.sentence)
 
 
-COMMANDS = (serve,)
+COMMANDS = (serve_command,)

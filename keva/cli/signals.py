@@ -1,0 +1,45 @@
+"""What asks a command to end: SIGINT, SIGTERM and, where the system has it, SIGHUP."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+_ENDING = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    _ENDING.append(signal.SIGHUP)  # `nohup` has it ignored, so that a server outlives its terminal
+
+
+class Stopped(BaseException):
+    """Ends a command where it is, so that it cleans up; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Signals:
+    """Turns the first signal into Stopped or, once a server runs, into its stop; the ones after it change nothing."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._stop: Callable[[], None] | None = None
+        for number in _ENDING:
+            signal.signal(number, self._receive)
+
+    def call(self, stop: Callable[[], None]) -> None:
+        """From now on a signal calls `stop`, at once if one has come already."""
+        self._stop = stop
+        if self._asked:
+            stop()
+
+    def let_go(self) -> None:
+        """From now on a signal ends the process where it is: there is nothing left to clean up."""
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        first, self._asked = not self._asked, True
+        if self._stop:
+            self._stop()
+        elif first:
+            raise Stopped(number)

@@ -1,0 +1,103 @@
+"""The standard streams: closed, full or of a small character set, none of them makes a command fail as if by a bug."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import BinaryIO, cast
+
+import click
+
+from keva.errors import KevaError
+from keva.log import readable
+
+
+class OutputFailed(KevaError):
+    """Standard output could not be written."""
+
+
+def prepare() -> None:
+    """Has what a stream cannot encode escaped, and keeps the descriptors of closed streams from our own files."""
+    for descriptor, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            _fill(descriptor)
+        elif descriptor and isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def show(text: str) -> None:
+    """Writes a result; OutputFailed, or BrokenPipeError, where nobody can read it."""
+    with _failing_in_a_sentence():
+        _opened()
+        click.echo(text)
+
+
+@contextmanager
+def binary_output() -> Iterator[BinaryIO]:
+    """Standard output, for bytes; raises what `show` does."""
+    with _failing_in_a_sentence():
+        yield cast(BinaryIO, _opened().buffer)
+        _opened().flush()
+
+
+def confirm(text: str) -> None:
+    """Tells what was done: on standard error where standard output cannot be written, since it is done all the same."""
+    try:
+        show(text)
+    except (OutputFailed, BrokenPipeError):
+        tell(text)
+
+
+def tell(text: str) -> None:
+    """Writes one line to standard error, if that can be written at all."""
+    with trying_standard_error():
+        click.echo(readable(text), err=True)
+
+
+@contextmanager
+def trying_standard_error() -> Iterator[None]:
+    """For what goes there: where that cannot be written, nobody is left to tell."""
+    try:
+        yield
+    except OSError:
+        _discard(2)
+
+
+def discard_output() -> None:
+    """Drops what standard output did not take: Python would try again at its end, and fail with a status of its own."""
+    if sys.stdout is not None:
+        _discard(1)
+
+
+@contextmanager
+def _failing_in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        discard_output()
+        raise
+    except OSError as error:
+        discard_output()
+        raise OutputFailed(f"Standard output cannot be written: {error.strerror}.") from error
+
+
+def _opened() -> TextIOWrapper:
+    if not isinstance(sys.stdout, TextIOWrapper):
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdout
+
+
+def _fill(descriptor: int) -> None:
+    """Opens the null device under a number that would else be given to the next file, such as the database."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened != descriptor:
+        os.dup2(opened, descriptor)
+        os.close(opened)
+
+
+def _discard(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
