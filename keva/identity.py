@@ -121,9 +121,11 @@ def digest(key: bytes) -> bytes:
 def check_fixed_key(key: str) -> str:
     """The key, if it can be sent in a header and says what it is; else Invalid."""
     if not key.startswith(KEY_PREFIX) or key == KEY_PREFIX:
-        raise Invalid(f"A fixed API key starts with {KEY_PREFIX} and goes on: give one such as {KEY_PREFIX}test.")
+        raise Invalid(f"A fixed API key starts with {KEY_PREFIX} and goes on: give --api-key such a text.")
     if not key.isprintable() or key != key.strip():
-        raise Invalid("A fixed API key is sent in a header: leave out line ends, control characters and outer spaces.")
+        raise Invalid(
+            "A fixed API key is sent in a header: give --api-key no line end, control character or outer space."
+        )
     return key
 
 

@@ -7,7 +7,7 @@ LOG = logging.getLogger("keva")
 
 _HEX = "0123456789abcdefABCDEF"
 # A key as it is, unless it is masked already, or the digits of a minted one alone.
-_KEY = re.compile(r"keva_live_(?!\.\.\.\S{0,5}(?!\S))(\S*)|(?<![0-9a-f])([0-9a-f]{64,})", re.IGNORECASE)
+_KEY = re.compile(r"keva_live_(?!\.\.\.\S{0,5}(?!\S))(\S+)|(?<![0-9a-f])([0-9a-f]{64,})", re.IGNORECASE)
 # Keys shorter than this are masked entirely: four characters would give most of them away.
 _LEAST_FOR_AN_END = 16
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from keva.cli.settings import DB, SERVE_OPTIONS
-from tests.conftest import APP, environ
+from tests.conftest import APP, ROOT, environ
 
 TICKETS = "/api/v1/tickets"
 NEW = {"subject": "It broke", "customerEmail": "customer@example.com", "body": "It really did."}
@@ -224,7 +224,7 @@ class TestSettings:
         assert done.returncode in (1, 2)
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
-        assert re.search(rf"--{setting.name}\b|fixed API key", done.stderr)
+        assert setting.variable in done.stderr
 
     def test_every_option_wins_over_its_variable(self, serve, tmp_path):
         settings = [setting for setting in (DB, *SERVE_OPTIONS) if setting.kind is not bool]
@@ -344,13 +344,109 @@ class TestKeysAndWorkspaces:
         assert cli("keys", "create", "--name", name).returncode == 2
 
 
-def test_a_full_standard_output_is_told_in_one_sentence(cli, tmp_path):
+def redirected(folder, command, **variables):
+    """`keva` with redirections, by a shell; a pipe fails if one of its commands does."""
+    command = f'set -o pipefail; keva() {{ {shlex.quote(sys.executable)} {shlex.quote(str(APP))} "$@"; }}; {command}'
+    options = {"capture_output": True, "text": True, "check": False, "timeout": 30}
+    return subprocess.run(["bash", "-c", command], cwd=folder, env=environ(**variables), **options)
+
+
+class TestUnusualStreams:
+    def test_a_result_that_cannot_be_written_is_told(self, cli, tmp_path):
+        cli("seed", "1")
+        for command in ("keys list >&-", "workspaces list > /dev/full", "export - >&-", "export - > /dev/full"):
+            one_sentence(redirected(tmp_path, f"keva {command}"), "Standard output cannot be written")
+
+    def test_what_cannot_be_shown_is_not_made(self, cli, tmp_path):
+        cli("seed", "1")
+        for stream in (">&-", "> /dev/full", "| true"):
+            one_sentence(redirected(tmp_path, f"keva keys create {stream}"), "No key was made.")
+        one_sentence(redirected(tmp_path, "keva workspaces create --name Second >&-"), "No workspace was made.")
+        assert len(cli("keys", "list").stdout.splitlines()) == 1
+        assert len(cli("workspaces", "list").stdout.splitlines()) == 2
+
+    def test_what_is_done_is_told_elsewhere(self, cli, tmp_path):
+        cli("seed", "1")
+        for stream in (">&-", "> /dev/full", "| true"):
+            done = redirected(tmp_path, f"keva backup copy.db {stream}")
+            assert (done.returncode, done.stderr) == (0, "Backed up keva.db to copy.db.\n")
+
+    def test_no_standard_error_changes_nothing(self, cli, tmp_path):
+        assert redirected(tmp_path, "keva seed 1 2>&-").returncode == 0
+        assert redirected(tmp_path, "keva seed 1 2>&-").returncode == 1
+        assert redirected(tmp_path, "keva seed 1 2> /dev/full").returncode == 1
+        assert "is sound" in cli("check").stdout
+
+    def test_a_closed_standard_input_is_told(self, tmp_path):
+        one_sentence(redirected(tmp_path, "keva import - <&-"), "Standard input is closed")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_reader_that_has_enough_is_no_failure_to_tell_of(self, cli, tmp_path):
+        cli("seed", "2000")
+        done = redirected(tmp_path, "keva export - | head -c 9")
+        assert (done.returncode, done.stdout, done.stderr) == (1, '{"id":"tk', "")
+
+    def test_a_name_that_the_output_cannot_say_is_escaped(self, tmp_path):
+        small = {"PYTHONIOENCODING": "cp1252"}
+        made = redirected(tmp_path, "keva workspaces create --name Łodz", **small).stdout
+        assert re.fullmatch(r"ws_\w+  \\u0141odz\n", made)
+        assert made.rstrip() in redirected(tmp_path, "keva workspaces list", **small).stdout
+        one_sentence(redirected(tmp_path, "keva keys revoke Łodz", **small), "There is no key \\u0141odz")
+
+    def test_a_locale_that_is_not_there_is_none_to_care_about(self, tmp_path):
+        made = redirected(tmp_path, "keva workspaces create --name Łódź", LC_ALL="xx_YY.UTF-8")
+        assert (made.returncode, made.stdout[-6:]) == (0, "  Łódź\n"[-6:])
+
+
+class TestPathsThatTheSystemRefuses:
+    @pytest.mark.parametrize("path", ["", "folder/", ".", "/dev/null", "pipe", "loop", "x" * 300, "x" * 250, "file/x"])
+    def test_are_told_before_anything_is_made(self, cli, tmp_path, path):
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "file").touch()
+        before = sorted(tmp_path.iterdir())
+        done = cli("serve", "--port", "0", "--db", path)
+        assert done.returncode == 2
+        assert re.search("^Error: Invalid value for '--db'.*: name a file\\.$", done.stderr, re.MULTILINE)
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_of_a_file_to_write_are_told(self, cli, tmp_path):
+        for words in (["export", "folder/"], ["backup", "/dev/null"], ["restore", "x" * 300]):
+            done = cli(*words)
+            assert (done.returncode, "Error: Invalid value for 'FILE'" in done.stderr) == (2, True)
+
+    def test_of_a_file_to_import_are_told(self, cli, tmp_path):
+        for words in (["import", "."], ["import", "nowhere"], ["import", "x" * 300]):
+            done = cli(*words)
+            assert (done.returncode, "Error: Invalid value for 'FILE'" in done.stderr) == (2, True)
+        one_sentence(cli("import", "/proc/self/mem"), "/proc/self/mem cannot be read: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_command_says_so_and_leaves_nothing(cli, tmp_path, number):
     cli("seed", "1")
-    with open("/dev/full", "w") as full:
-        command = [sys.executable, APP, "keys", "list"]
-        done = subprocess.run(command, cwd=tmp_path, env=environ(), stdout=full, stderr=subprocess.PIPE, text=True)
-    assert "No space left" in done.stderr
-    assert "bug" not in done.stderr
+    options = {"cwd": tmp_path, "env": environ(), "stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, APP, "import", "-"], **options) as command:
+        command.stdin.write("{}")
+        command.stdin.flush()
+        while cli("keys", "create").returncode == 0:  # until it holds the database
+            assert command.poll() is None
+        command.send_signal(number)
+        assert command.wait(10) == 128 + number
+        assert command.stderr.read() == "Error: Interrupted.\n"
+    assert cli("keys", "create").returncode == 0
+    assert cli("check").returncode == 0
+
+
+def test_a_sqlite_that_is_too_old_is_told_before_anything_is_made(tmp_path):
+    code = "import sqlite3; sqlite3.sqlite_version, sqlite3.sqlite_version_info = '3.34.1', (3, 34, 1)"
+    code += "; from keva.cli import run; run()"
+    for words in (["serve", "--port", "0"], ["serve", "--port", "0", "--control"], ["seed", "1"], ["check"]):
+        command = [sys.executable, "-c", code, *words]
+        variables = environ(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path))
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        one_sentence(done, "This Python has SQLite 3.34.1, and Keva needs 3.37 or newer")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_help_and_version_are_shown(cli):

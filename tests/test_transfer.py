@@ -156,7 +156,8 @@ def test_an_export_imported_into_an_empty_file_gives_the_same_answers(cli, serve
         ({"messages": [{"body": "a", "id": "msg_seed1a"}]}, "messages.0.id msg_seed1a is there already"),
         ("[]", "not a JSON object"),
         ("{", "not JSON"),
-        ("", "empty"),
+        ("\0", "not JSON"),
+        ("\ufeff\ufeff{}", "begins with a byte order mark"),
     ],
 )
 def test_a_bad_line_stops_it_all_and_is_named_with_its_field(database, line, told):
@@ -169,6 +170,15 @@ def test_a_bad_line_stops_it_all_and_is_named_with_its_field(database, line, tol
     assert told in str(refused.value)
     with database.read() as reader:
         assert reader.all("SELECT id FROM tickets") == [("tkt_seed1",)]
+
+
+def test_byte_order_marks_and_blank_lines_mean_nothing(database):
+    line = json.dumps(LINE)
+    text = f"\ufeff{line}\r\n\r\n\ufeff{line}\n \t\n{line}\n\n\r\n\ufeff\n"
+    assert importer.import_tickets(database, io.BytesIO(text.encode()), lambda _: None) == 3
+
+    with pytest.raises(Invalid, match=r"^Line 3: subject must not be blank"):
+        importer.import_tickets(database, io.BytesIO(b"\n\n" + b'{"subject": ""}'), lambda _: None)
 
 
 def test_a_bad_line_is_one_sentence_on_standard_error(cli):

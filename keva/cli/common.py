@@ -4,25 +4,50 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from keva import identity
-from keva.cli.settings import Option
+from keva.cli import streams
+from keva.cli.settings import DB, Option
+from keva.errors import KevaError
+from keva.log import readable
 from keva.storage.database import Database
 
 
 def takes(*options: Option) -> Callable[[Any], Any]:
-    """Gives a command the given options."""
+    """Gives a command the given options, and has what it fails with name the variable that one came from."""
 
     def add(command: Any) -> Any:
+        @wraps(command)
+        def run(*arguments: Any, **values: Any) -> None:
+            try:
+                command(*arguments, **values)
+            except KevaError as error:
+                for option in options:
+                    error.sentence = _name_variable(error.sentence, option)
+                raise
+
         for option in reversed(options):
-            command = option.decorator()(command)
-        return command
+            run = option.decorator()(run)
+        return run
 
     return add
+
+
+def _name_variable(sentence: str, option: Option) -> str:
+    context = click.get_current_context()
+    parameter = option.name.replace("-", "_")
+    if context.get_parameter_source(parameter) is not ParameterSource.ENVIRONMENT:
+        return sentence
+    given = str(context.params[parameter])
+    if option is DB and sentence.startswith(given + " "):
+        sentence = f"{given} ({option.variable}){sentence[len(given) :]}"
+    return sentence.replace(f"--{option.name}", option.variable)
 
 
 @contextmanager
@@ -45,18 +70,21 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            click.echo(err=True)
+            with streams.trying_standard_error():
+                click.echo(err=True)
 
     def show(self, done: int, total: int = 0) -> None:
         """`total` is 0 when nobody knows it."""
-        if time.monotonic() < self._next or not sys.stderr.isatty():
+        if time.monotonic() < self._next or sys.stderr is None or not sys.stderr.isatty():
             return
         self._next, self._shown = time.monotonic() + 0.1, True
-        click.echo(f"\r{self._label}: {f'{done / total:.0%}' if total else f'{done:,} bytes'} ", nl=False, err=True)
+        with streams.trying_standard_error():
+            far = f"{done / total:.0%}" if total else f"{done:,} bytes"
+            click.echo(f"\r{self._label}: {far} ", nl=False, err=True)
 
 
 def show_table(columns: list[str], rows: list[dict[str, Any]]) -> None:
-    cells = [columns, *([str(row[column] or "-") for column in columns] for row in rows)]
+    cells = [columns, *([readable(str(row[column] or "-")) for column in columns] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]
-    for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+    streams.show("\n".join(lines))

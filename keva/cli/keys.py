@@ -1,10 +1,13 @@
 """The commands for keys and workspaces, which a running server heeds at its next request."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from keva import identity, workspaces
+from keva.cli import streams
 from keva.cli.common import open_database, show_table, takes
 from keva.cli.settings import DB
 
@@ -15,12 +18,22 @@ def _one_line(_: click.Context, __: click.Parameter, name: str) -> str:
     return name
 
 
-@click.group()
-def keys() -> None:
-    """API keys."""
+@contextmanager
+def _undone_unless_shown(noun: str) -> Iterator[None]:
+    """Has what was written undone where nobody can read its secret or its id."""
+    try:
+        yield
+    except (streams.OutputFailed, BrokenPipeError) as error:
+        reason = getattr(error, "sentence", "Standard output is not read by anybody.")
+        raise streams.OutputFailed(f"{reason} No {noun} was made.") from error
 
 
-@keys.command("create")
+@click.group("keys")
+def key_group() -> None:
+    """Make, list and revoke API keys."""
+
+
+@key_group.command("create")
 @takes(DB)
 @click.option("--name", default="unnamed", show_default=True, callback=_one_line, help="What the key is for.")
 @click.option("--workspace", metavar="ID", help="The one workspace it reaches; all without this.")
@@ -31,10 +44,11 @@ def create_key(db: Path, name: str, workspace: str | None, scopes: tuple[str, ..
     """Make a key, and show it this once."""
     with open_database(db, create=True) as database, database.write() as tx:
         made = identity.create_key(tx, name, scopes or identity.SCOPES, workspace)
-    click.echo(f"{made['id']}  {made['key']}")
+        with _undone_unless_shown("key"):
+            streams.show(f"{made['id']}  {made['key']}")
 
 
-@keys.command("list")
+@key_group.command("list")
 @takes(DB)
 def list_keys(db: Path) -> None:
     """List the keys, without their texts."""
@@ -43,19 +57,19 @@ def list_keys(db: Path) -> None:
     show_table(["id", "name", "last_four", "scopes", "workspace_id", "created_at", "last_used_at", "revoked_at"], rows)
 
 
-@keys.command("revoke")
+@key_group.command("revoke")
 @takes(DB)
-@click.argument("id")
-def revoke_key(db: Path, id: str) -> None:
+@click.argument("key_id", metavar="ID")
+def revoke_key(db: Path, key_id: str) -> None:
     """Revoke the key with that id."""
     with open_database(db) as database, database.write() as tx:
-        identity.revoke_key(tx, id)
-    click.echo(f"Revoked {id}.")
+        identity.revoke_key(tx, key_id)
+    streams.confirm(f"Revoked {key_id}.")
 
 
 @click.group("workspaces")
 def workspace_group() -> None:
-    """Workspaces, which keep tickets apart."""
+    """Make and list workspaces, which keep tickets apart."""
 
 
 @workspace_group.command("create")
@@ -65,16 +79,20 @@ def create_workspace(db: Path, name: str) -> None:
     """Make a workspace."""
     with open_database(db, create=True) as database, database.write() as tx:
         made = workspaces.create(tx, name)
-    click.echo(f"{made['id']}  {made['name']}")
+        with _undone_unless_shown("workspace"):
+            streams.show(f"{made['id']}  {made['name']}")
 
 
 @workspace_group.command("list")
 @takes(DB)
 def list_workspaces(db: Path) -> None:
-    """List the workspaces; tickets go to the first unless another is picked."""
+    """List the workspaces.
+
+    Tickets go to the first unless another is picked.
+    """
     with open_database(db) as database, database.read() as reader:
         rows = workspaces.list_all(reader)
     show_table(["id", "name", "created_at"], rows)
 
 
-COMMANDS = (keys, workspace_group)
+COMMANDS = (key_group, workspace_group)

@@ -1,9 +1,44 @@
 """The options of the commands, in one table that the command line, the documentation and a test read."""
 
+import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+
+from keva.storage.paths import SERVING
+
+
+class FilePath(click.Path):
+    """The path of a file, there or not: no folder, no device, and none that the system refuses."""
+
+    def __init__(self, allow_dash: bool = False) -> None:
+        super().__init__(dir_okay=False, allow_dash=allow_dash, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = os.fsdecode(value)
+        if path != "-" or not self.allow_dash:
+            trouble = _trouble(path)
+            if trouble:
+                self.fail(f"{path!r} {trouble}: name a file.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _trouble(path: str) -> str:
+    """Why no file can be at that path; empty where one is, or can be."""
+    try:
+        with suppress(FileNotFoundError):
+            os.stat(path + SERVING)  # there must be room for the names of the files beside it
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "is a folder's name" if path.endswith(os.sep) else "" if path else "is empty"
+    except (OSError, ValueError) as error:
+        return f"cannot be used ({getattr(error, 'strerror', error)})"
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    return "" if stat.S_ISREG(mode) else "is a device, a pipe or a socket"
 
 
 class Option(NamedTuple):
@@ -33,7 +68,7 @@ class Option(NamedTuple):
         )
 
 
-DB = Option("db", click.Path(dir_okay=False, path_type=Path), "keva.db", "The database file, made when there is none.")
+DB = Option("db", FilePath(), "keva.db", "The database file, made when there is none.")
 SERVE_OPTIONS = (
     Option("host", str, "127.0.0.1", "The address to listen on."),
     Option("port", click.IntRange(0, 65535), 8080, "The port to listen on; 0 takes a free one."),

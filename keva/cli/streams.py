@@ -45,7 +45,7 @@ def binary_output() -> Iterator[BinaryIO]:
 def confirm(text: str) -> None:
     """Tells what was done: on standard error where standard output cannot be written, since it is done all the same."""
     try:
-        show(text)
+        show(readable(text))
     except (OutputFailed, BrokenPipeError):
         tell(text)
 

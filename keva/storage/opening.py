@@ -52,6 +52,7 @@ def connect_to_write(
 
 def refuse_foreign(path: Path, create: bool) -> None:
     """Raises NotOurs for another program's file before anything is made beside it; makes an empty one if `create`."""
+    _check_sqlite()
     if not path.exists():
         if not create:
             raise FileNotFoundError(errno.ENOENT, "there is no such file")
@@ -109,6 +110,15 @@ def reporting_errors(path: Path) -> Iterator[None]:
         raise FileUnusable(f"{path} cannot be used: {error}.") from error
     except schema.NotOurs as error:
         raise FileUnusable(f"{path} {error}") from error
+
+
+def _check_sqlite() -> None:
+    """Raises FileUnusable where this Python brings a SQLite that is too old for the tables."""
+    if sqlite3.sqlite_version_info < schema.OLDEST_SQLITE:
+        needed = "{}.{}".format(*schema.OLDEST_SQLITE)
+        raise FileUnusable(
+            f"This Python has SQLite {sqlite3.sqlite_version}, and Keva needs {needed} or newer: use another Python."
+        )
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,24 +20,29 @@ _CACHE = -65536  # KiB: ids are random, so that each one touches another page of
 
 
 def import_tickets(database: Database, lines: BinaryIO, on_progress: Callable[[int], None]) -> int:
-    """Stores a ticket for each line, all or none, and gives their number; `on_progress` gets the bytes read so far.
+    """Stores a ticket for each line that is not blank, all or none, and gives their number.
 
+    `on_progress` gets the bytes read so far.
     Raises Invalid, which names the line and the field, for what does not fit or is there already.
     """
-    number = size = 0
+    stored = size = 0
     with database.write() as tx:
         tx.all(f"PRAGMA cache_size = {_CACHE}")
         importer = TicketImporter(tx)
         with _counted_at_the_end(tx, importer):
             for number, line in enumerate(lines, 1):
+                size += len(line)
+                record = line.removeprefix(BOM_UTF8)  # which Windows programs write, and `cat` joins on to more lines
+                if not record.strip():
+                    continue
                 try:
-                    importer.store(read_object(line, TicketRecord, "The line"))
+                    importer.store(read_object(record, TicketRecord, "The line"))
                 except Invalid as error:
                     raise Invalid(f"Line {number}: {error.sentence} Nothing was imported.") from error
-                size += len(line)
-                if number % _REPORT_EVERY == 0:
+                stored += 1
+                if stored % _REPORT_EVERY == 0:
                     on_progress(size)
-    return number
+    return stored
 
 
 class TicketImporter:
