@@ -53,7 +53,7 @@ def _not_json(data: bytes, error: json.JSONDecodeError) -> str:
 
 def _wide_encoding(data: bytes) -> str | None:
     """UTF-16 or UTF-32, by its byte order mark or, as RFC 4627 says, by the zeros in its first four bytes."""
-    found = json.detect_encoding(data[:4])
+    found = json.detect_encoding(data[:4]) if len(data) >= 4 else "utf-8"
     return found[:6].upper() if found.startswith(("utf-16", "utf-32")) else None
 
 

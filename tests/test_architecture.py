@@ -20,7 +20,7 @@ MODULES = {
 # A room is a folder or a module of keva/. Lowest floor first: each room imports from the floors below it, and from
 # itself.
 FLOORS = [
-    {"clocks", "errors", "limits", "log", "patterns", "times"},
+    {"clocks", "errors", "limits", "log", "patterns", "runtime", "times"},
     {"models", "strict_json"},
     {"storage", "validation", "http"},
     {"identity"},

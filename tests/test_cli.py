@@ -1,8 +1,10 @@
 """The commands, as a person or a script runs them."""
 
+import ast
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import sqlite3
@@ -449,8 +451,76 @@ def test_a_sqlite_that_is_too_old_is_told_before_anything_is_made(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
+COMMANDS = ("serve", "keys", "workspaces", "backup", "restore", "check", "import", "export", "seed", "openapi")
+
+
 def test_help_and_version_are_shown(cli):
     assert shlex.split(cli("--version").stdout)[0] == "keva"
-    listed = cli("--help").stdout
-    for command in ("serve", "keys", "workspaces", "backup", "restore", "check", "import", "export", "seed", "openapi"):
-        assert re.search(rf"^  {command} ", listed, re.MULTILINE)
+    listed = cli("--help", COLUMNS="80").stdout
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} .*\.$", listed, re.MULTILINE)
+    assert "..." not in listed.replace("[ARGS]...", "")
+    assert cli("-h", COLUMNS="80").stdout == listed
+
+
+@pytest.mark.parametrize("words", [["serve"], ["keys"], ["keys", "create"]])
+def test_every_command_has_the_short_form_too(cli, words):
+    assert cli(*words, "-h").stdout == cli(*words, "--help").stdout
+
+
+def test_the_package_is_the_command_too(tmp_path):
+    command = [sys.executable, "-m", "keva", "--version"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environ(PYTHONPATH=str(ROOT)), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()[0]) == (0, "keva")
+
+
+class TestAPythonThatCannotRunIt:
+    DOORS = ("app.py", "keva/__main__.py")
+    READ_BY_IT = (*DOORS, "keva/__init__.py", "keva/cli/__init__.py", "keva/runtime.py")
+
+    @pytest.mark.parametrize("door", DOORS)
+    @pytest.mark.parametrize(
+        ("lack", "told"),
+        [
+            ("sys.version_info = (3, 10, 13)", "needs Python 3.11 or newer, and this is 3.10"),
+            ("sys.modules['sqlite3'] = None", "was built without SQLite"),
+        ],
+    )
+    def test_is_told_in_one_sentence(self, tmp_path, door, lack, told):
+        code = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); {lack}"
+        code += f"; runpy.run_path({str(ROOT / door)!r}, run_name='__main__')"
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        one_sentence(done, told)
+
+    @pytest.mark.parametrize("name", READ_BY_IT)
+    def test_can_read_what_tells_it(self, name):
+        nodes = list(ast.walk(ast.parse((ROOT / name).read_text(), feature_version=(3, 4))))
+        assert not [node for node in nodes if isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.arg)]
+        assert not [node for node in nodes if isinstance(node, ast.FunctionDef) and node.returns]
+
+    @pytest.mark.parametrize("old", ["python2.7", "python3.6", "python3.10"])
+    def test_really_can(self, tmp_path, old):
+        command = shutil.which(old)
+        if not command or subprocess.run([command, "-V"], capture_output=True, check=False).returncode:
+            pytest.skip(f"{old} is not on this machine")
+        done = subprocess.run([command, "-B", APP], cwd=tmp_path, capture_output=True, text=True, check=False)
+        one_sentence(done, f"and this is {old.removeprefix('python')}: use another.")
+
+
+def test_ctrl_c_while_it_is_still_being_loaded_ends_in_no_traceback(tmp_path):
+    code = "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n" + INTERRUPTED_IMPORT
+    done = subprocess.run([sys.executable, "-c", code, ROOT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+INTERRUPTED_IMPORT = """
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == "keva.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder)
+import keva.cli
+"""
