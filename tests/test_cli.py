@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -339,6 +340,16 @@ class TestKeysAndWorkspaces:
         one_sentence(by_text, "keva_live_...beef")
         assert "0000" not in by_text.stderr
         one_sentence(cli("keys", "create", "--workspace", "ws_nope"), "no such workspace")
+
+    def test_a_name_from_elsewhere_cannot_steer_the_terminal(self, cli, tmp_path):
+        cli("seed", "1")
+        with closing(sqlite3.connect(tmp_path / "keva.db", isolation_level=None)) as connection:
+            connection.execute("UPDATE workspaces SET name = 'a' || char(27) || '[2J' || char(8238) || char(10) || 'b'")
+        assert "  a\\x1b[2J\\u202e\\nb  " in cli("workspaces", "list").stdout
+        for words in (["keys", "revoke", "\x1b[2J\u202e"], ["\x1b[2J\u202e"], ["--\x1b[2J\u202e"]):
+            told = cli(*words).stderr
+            assert told.replace("\n", "").isprintable()
+            assert "\\u202e" in told
 
     @pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 256])
     def test_a_name_is_one_line(self, cli, name):
