@@ -13,7 +13,8 @@ from keva.storage.lock import FileLock
 from keva.storage.paths import LOCK, WAL, beside
 from keva.storage.pool import BorrowedReader, ReaderPool
 from keva.storage.transaction import Reader, Transaction
-from keva.storage.writer import Writer
+from keva.storage.write_connection import WriteConnection
+from keva.storage.writer import Write, Writer
 from keva.times import timestamp
 
 _HEALTH_SECONDS = 1.0  # between two test writes: anybody may ask for the health
@@ -42,8 +43,13 @@ class Database:
             opening.refuse_foreign(self.path, create)
             self._file = os.stat(self.path)
             self._lock = FileLock(beside(self.path, LOCK))
-            connection = opening.connect_to_write(self.path, self._lock, mint, self.now, for_tests)
-            self._writer = Writer(connection, self._lock, beside(self.path, WAL), self._is_in_place)
+            connection = WriteConnection(
+                lambda: opening.connect_to_write(self.path, self._lock, mint, self.now, for_tests),
+                self._lock,
+                beside(self.path, WAL),
+                self._is_in_place,
+            )
+        self.writer = Writer(connection, lambda opened: Transaction(opened, self.now(), self.mint))
 
     def read(self) -> BorrowedReader:
         """For single statements: `with database.read() as reader`, for whose length a connection is its own."""
@@ -59,14 +65,12 @@ class Database:
             finally:
                 reader.all("ROLLBACK")
 
-    @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> Write:
         """Stores all of the block or, after an exception, nothing of it; Unavailable when that cannot be now.
 
         Once the block is left without an exception, what it wrote would survive a power cut.
         """
-        with self._writer.transaction() as connection:
-            yield Transaction(connection, self.now(), self.mint)
+        return self.writer.write()
 
     def now(self) -> str:
         """The desk's time, as the API shows it."""
@@ -78,7 +82,7 @@ class Database:
         if self._template is None:
             self._template = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             schema.create(self._template, self.mint("ws"), self.now(), for_tests=True)
-        self._writer.overwrite_with(self._template)
+        self.writer.overwrite_with(self._template)
 
     def claim(self) -> None:
         """Makes this the one server of the file until `close`; FileUnusable where there is one."""
@@ -94,8 +98,8 @@ class Database:
             self._checked = time.perf_counter()
             with self.write() as tx:
                 tx.all(f"PRAGMA user_version = {schema.VERSION}")  # changes nothing, and is written all the same
-        elif self._writer.trouble:
-            raise Unavailable(self._writer.trouble)
+        elif self.writer.trouble:
+            raise Unavailable(self.writer.trouble)
 
     def close(self) -> None:
         """The writer closes last and folds the WAL into the file.
@@ -109,12 +113,12 @@ class Database:
             ends.callback(self._lock.close)
             if self._template:
                 ends.callback(self._template.close)
-            ends.callback(self._writer.close)
+            ends.callback(self.writer.close)
             ends.callback(self._readers.close)
-            if self._writer.broken:
+            if self.writer.broken:
                 with self.read() as reader:
                     reader.one("SELECT count(*) FROM workspaces")
-                    self._writer.close()
+                    self.writer.close()
 
     def _is_in_place(self) -> bool:
         """False once the file that is open is no longer the one at its path, as after a restore."""

@@ -24,8 +24,10 @@ _UNKNOWN = "The disk failed while writing: whether this was stored shows once Ke
 _SYNC_FAILED = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 
 
-def unavailable(error: sqlite3.DatabaseError) -> Unavailable:
+def unavailable(error: sqlite3.DatabaseError | MemoryError) -> Unavailable:
     """The refusal that tells a caller of `error`."""
+    if isinstance(error, MemoryError):
+        return Unavailable(f"Memory is short: {_NOTHING_STORED}. Try again.", 10)
     if sync_failed(error):
         return Unavailable(_UNKNOWN)
     sentence, retry_after = _TOLD.get(_code(error) & 0xFF, (OTHERWISE, 10))

@@ -30,7 +30,13 @@ class FileLock:
             time.sleep(_POLL_SECONDS)
         return self._try()
 
+    @property
+    def is_closed(self) -> bool:
+        return self._file == -1
+
     def release(self) -> None:
+        if self.is_closed:
+            return
         if sys.platform == "win32":
             os.lseek(self._file, 0, os.SEEK_SET)
             msvcrt.locking(self._file, msvcrt.LK_UNLCK, 1)

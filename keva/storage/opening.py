@@ -12,7 +12,7 @@ from keva.log import LOG
 from keva.storage import copies, schema
 from keva.storage.lock import FileLock
 from keva.storage.paths import LOCK, SERVING, beside, free_name
-from keva.storage.writer import PATIENCE
+from keva.storage.write_connection import PATIENCE
 
 _BUSY_SECONDS = 0.1  # how long to wait for another program's lock, or for readers during a checkpoint
 _KEPT_WAL_BYTES = 16 * 1024 * 1024  # a WAL that a long backup made grow is cut back to this

@@ -22,7 +22,7 @@ class Reader:
             return self._connection.execute(sql, params).fetchall()
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, MemoryError) as error:
             raise disk.unavailable(error) from error
 
     def one(self, sql: str, params: Params = ()) -> Any:
@@ -39,15 +39,19 @@ class Reader:
         self._cursors.add(cursor)
         try:
             yield from cursor.execute(sql, params)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, MemoryError) as error:
             raise disk.unavailable(error) from error
         finally:
             self._cursors.discard(cursor)
             cursor.close()
 
-    def _end_cursors(self) -> None:
+    def detach(self) -> sqlite3.Connection:
+        """Ends it: whoever uses it later fails, rather than meet another's statements. Gives its connection."""
         while self._cursors:
             self._cursors.pop().close()
+        connection = self._connection
+        del self._connection
+        return connection
 
 
 class Transaction(Reader):

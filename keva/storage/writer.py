@@ -1,205 +1,277 @@
-"""The one connection that writes: whose turn it is, the commit that writes share, the checkpoints."""
+"""The life of a write: whose turn it is, the commit that writes share, and what each of them is told."""
+
+# The life of a write, which is a `with` block:
+#
+#   1  It waits for its turn. The turn is this process's: one block at a time uses the connection.
+#   2  When a batch is open, it joins it. Otherwise it begins one: it takes the lock between processes (FILE-lock beside
+#      the database), looks whether the file is still in its place, and runs BEGIN IMMEDIATE.
+#   3  SAVEPOINT: what it writes can be undone alone.
+#   4  The block runs.
+#   5  RELEASE or, after an exception in the block, ROLLBACK TO: the others in the batch lose nothing by it.
+#   6  When another waits for the turn, the batch stays open for it. Otherwise COMMIT.
+#   7  The batch is settled, and each `with` block in it ends: what it wrote is on disk, or an exception says it is not.
+#   8  Whoever committed checkpoints the WAL when it is long.
+#   9  Whoever committed lets go of the lock between processes; everyone lets go of the turn, after step 6 or 9.
+#
+# What always holds, whatever raises at whichever line:
+#
+#   A  A batch is settled once, as committed or as failed, and each of its writers is told so.
+#   B  Nobody joins a batch that is settled: the next write begins another.
+#   C  While nobody has the turn, either a batch is open (transaction open, lock held) or none is (neither).
+#   D  Whoever waits for a batch to be settled settles it himself when nobody else comes to do it. Each wait has an end,
+#      but for a disk that does not answer a COMMIT.
+#
+# `abort` is the one way out for whatever goes wrong outside the block: the batch fails, the transaction is rolled back,
+# lock and turn are let go. Where an exception cuts even that short, turn.py tells when the turn is free again, and
+# whoever takes it finds `_inside` still set, and lets the batch fail.
+#
+# So no commit and no checkpoint ever meets another, of whatever process: a command that writes beside a running server
+# waits for the end of the server's batch, and the server for the end of the command's. Readers take no lock of ours: in
+# WAL mode each statement sees the last commit, whoever is writing.
 
 import sqlite3
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from keva.errors import Unavailable
 from keva.log import LOG
 from keva.storage import disk
-from keva.storage.lock import FileLock
+from keva.storage.batch import Batch, Outcome
 from keva.storage.pool import CLOSED
-from keva.storage.transaction import Reader
+from keva.storage.transaction import Transaction
+from keva.storage.turn import Turn
+from keva.storage.write_connection import WriteConnection
 
-CHECKPOINT_PAGES = 1000  # of 4 KiB: the WAL stays near 4 MiB under constant load
-PATIENCE = 1.0  # seconds for another process's transaction: a key is made in milliseconds, an import takes longer
-SLOW_COMMIT = 0.002  # seconds
-LONGEST_WAIT = 0.01
-_TAKEN = "Another Keva command is writing to the database: try again."
-_REPLACED = "The database file was moved or replaced: nothing is stored until Keva is started again."
-_BROKEN = "The disk failed while writing: nothing is stored until Keva is started again; reads go on."
-
-
-class _Batch:
-    """Writes that share a commit."""
-
-    def __init__(self) -> None:
-        self.writes = 0
-        self.ended = threading.Event()
-        self.error: Unavailable | None = None
+TURN_SECONDS = 10.0  # how long to wait for the turn, and for a batch in which nothing happens
+_CLOSE_SECONDS = 2.0  # how long `close` waits for a block before it interrupts it, and then again
+_HELP_SECONDS = 0.1  # between two looks of who waits for a batch
+_SLOW_COMMIT = 0.002  # seconds
+_LONGEST_LINGER = 0.01
+_BUSY = "Another write has not ended: nothing was stored. Try again."
+_UNKNOWN = "Memory ran out while writing: whether this was stored is not known. Look before you try again."
 
 
 class Writer:
-    """Keeps `connection` and the file that `lock` guards; the paragraph at the top of db.py says how."""
+    """Writes through `connection`; `begin` makes the transaction that a block works with."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: FileLock, wal: Path, in_place: Callable[[], bool]) -> None:
+    def __init__(self, connection: WriteConnection, begin: Callable[[sqlite3.Connection], Transaction]) -> None:
         self.trouble: str | None = None  # why the last write was not stored
-        self.broken = False  # a sync failed: nothing is written any more
-        self._connection, self._lock, self._in_place = connection, lock, in_place
-        self._wal = wal.open("rb", buffering=0)
-        self._turn = threading.Lock()
-        self._waiting: deque[None] = deque()  # an entry for each thread that waits for its turn: += is not atomic
-        self._batch = _Batch()
-        self._patience = PATIENCE
+        self._connection, self._begin = connection, begin
+        self._turn = Turn()
+        self._inside = False  # somebody has the turn, and has not let go of it in order
+        self._batch = Batch()
+        self._batch.settle("committed")
+        self._closing = False
         self._shared, self._commit_seconds = False, 0.0  # the last commit
-        self._checkpoint_at = CHECKPOINT_PAGES
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Safe on disk once the block is left; an exception undoes all of it, and nothing of others.
+    @property
+    def broken(self) -> bool:
+        return self._connection.broken
 
-        Raises Unavailable when it cannot be stored now.
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return self._turn.waiting
+
+    def write(self) -> "Write":
+        """A `with` block whose writes are safe on disk once it is left; an exception undoes them, and no others.
+
+        Raises Unavailable when they cannot be stored now.
         """
-        try:
-            with self._in_turn() as batch, self._savepoint(batch):
-                yield self._connection
-            batch.ended.wait()
-            if batch.error:
-                raise Unavailable(batch.error.sentence, batch.error.retry_after) from batch.error.__cause__
-        except Unavailable as error:
-            self.trouble = error.sentence
-            self._note_failed_sync(error.__cause__)
-            raise
-        self.trouble = None
+        return Write(self)
 
     def overwrite_with(self, template: sqlite3.Connection) -> None:
         """Copies the template database over this one."""
-        with self._turn:
-            if self._connection.in_transaction:
-                self._commit_and_release(self._batch)
-            if not self._lock.acquire(PATIENCE):
-                raise Unavailable(_TAKEN, retry_after=1)
-            try:
-                template.backup(self._connection)
-            finally:
-                self._lock.release()
+        write = Write(self)
+        try:
+            self._take_turn(write)
+            self._refuse_when_closed()
+            self._end_open_batch()
+            self._connection.overwrite_with(template)
+            self._let_go(write)
+        except BaseException as error:
+            self.abort(write, error)
+            raise
 
     def close(self) -> None:
-        """Waits for the turn; the last connection to be closed folds the WAL into the file."""
-        with self._turn:
-            if self._wal.closed:
+        """Ends the open batch and closes the connection.
+
+        A block that does not end is interrupted: its own thread closes the connection when it comes back, or nobody.
+        """
+        self._closing = True
+        write = Write(self)
+        if not self._turn.take(write, _CLOSE_SECONDS):
+            self._connection.interrupt()
+            if not self._turn.take(write, _CLOSE_SECONDS):
+                LOG.warning("A write did not end: its connection stays open.")
                 return
-            if self._connection.in_transaction:
-                self._commit_and_release(self._batch)
-            self._wal.close()
-            self._connection.close()
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[_Batch]:
-        self._waiting.append(None)
-        with self._turn:
-            self._waiting.pop()
-            if self._wal.closed:
-                raise Unavailable(CLOSED)
-            batch = self._batch if self._connection.in_transaction else self._begin()
-            batch.writes += 1
-            try:
-                yield batch
-            finally:
-                self._linger()
-                if not (self._connection.in_transaction and self._waiting):
-                    self._commit_and_release(batch)
-
-    def _begin(self) -> _Batch:
-        if self.broken:
-            raise Unavailable(_BROKEN)
-        if not self._lock.acquire(self._patience):
-            self._patience = 0.0  # the next one need not wait as long in vain
-            raise Unavailable(_TAKEN, retry_after=1)
-        self._patience = PATIENCE
         try:
-            if not self._in_place():
-                raise Unavailable(_REPLACED)
-            self._run("BEGIN IMMEDIATE")
-        except BaseException:
-            self._lock.release()
-            raise
-        self._batch = _Batch()
-        return self._batch
-
-    @contextmanager
-    def _savepoint(self, batch: _Batch) -> Iterator[None]:
-        try:
-            self._run("SAVEPOINT one")
-            yield
-            self._run("RELEASE one")
+            self._end_open_batch()
+            self._let_go(write)
         except BaseException as error:
-            if self._connection.in_transaction:
-                self._undo()
-            if not self._connection.in_transaction:  # SQLite has undone what the others wrote too
-                batch.error = error if isinstance(error, Unavailable) else Unavailable(disk.OTHERWISE, 1)
-            raise
+            self.abort(write, error)
+            if not isinstance(error, Unavailable):
+                raise
 
-    def _undo(self) -> None:
-        """Undoes one write alone or, when even that fails, the whole batch."""
+    # The steps of one write
+
+    def enter(self, write: "Write") -> Transaction:
+        """Steps 1 to 3."""
+        self._take_turn(write)
+        self._refuse_when_closed()
+        if not self._batch.is_open:
+            self._connection.begin()
+            self._batch = Batch()
+        write.batch = self._batch
+        write.batch.writes += 1
+        self._connection.run("SAVEPOINT one")
+        return self._begin(self._connection.open())
+
+    def leave(self, write: "Write", error: BaseException | None) -> None:
+        """Steps 5 to 9, but for the wait; `error` is what the block raised."""
+        self._note(error)
+        if not self._turn.is_held_by(write):
+            raise Unavailable(_BUSY, 1)
+        if error is None:
+            self._connection.run("RELEASE one")
+        else:
+            self._undo(error)
+        self._linger()
+        if self._closing or not self._turn.waiting or not self._batch.is_open:
+            self._end_batch()
+        self._let_go(write)
+
+    def wait_for_batch(self, write: "Write") -> None:
+        """Step 7. Raises the batch's failure."""
+        batch, changes, since = write.batch, -1, time.monotonic()
+        while not batch.wait(_HELP_SECONDS):
+            self._help(write)
+            if changes != self._connection.changes:
+                changes, since = self._connection.changes, time.monotonic()
+            elif time.monotonic() - since > TURN_SECONDS:
+                batch.give_up(Unavailable(_BUSY, 1))
         try:
-            self._run("ROLLBACK TO one")
-            self._run("RELEASE one")
-        except Unavailable as error:
-            LOG.error("A write could not be undone alone: %s", error.sentence)
-            if self._connection.in_transaction:
-                self._run("ROLLBACK")
+            batch.raise_failure()
+        except Unavailable as failure:
+            self._note(failure)
+            raise
+        self.trouble = None
+
+    def abort(self, write: "Write", error: BaseException) -> None:
+        """The batch fails for `error`, unless its COMMIT has ended well; no transaction and no lock is left."""
+        self._note(error)
+        if self._turn.is_held_by(write):
+            self._fail(error)
+            self._let_go(write)
+
+    # Their parts
+
+    def _take_turn(self, write: "Write") -> None:
+        if not self._turn.take(write, TURN_SECONDS):
+            raise Unavailable(_BUSY, 1)
+        if self._inside:  # by whoever was torn out of it
+            self._fail(Unavailable(disk.OTHERWISE, 1))
+        self._inside = True
+
+    def _refuse_when_closed(self) -> None:
+        if self._closing:
+            self._end_open_batch()
+            raise Unavailable(CLOSED)
+
+    def _undo(self, error: BaseException) -> None:
+        """Undoes one write alone; raises when the whole batch is lost with it."""
+        if not self._connection.in_transaction:  # SQLite has undone what the others wrote too
+            raise error if isinstance(error, Unavailable) else Unavailable(disk.OTHERWISE, 1)
+        self._connection.run("ROLLBACK TO one")
+        self._connection.run("RELEASE one")
 
     def _linger(self) -> None:
-        """On a slow disk those who shared the last commit are back in a moment, and would wait for all of this one."""
-        if self._shared and self._commit_seconds > SLOW_COMMIT and not self._waiting:
-            time.sleep(min(self._commit_seconds / 4, LONGEST_WAIT))
+        """On a slow disk, waits briefly for the writers of the last batch to come back, so that they join this one."""
+        if self._shared and self._commit_seconds > _SLOW_COMMIT and not self._turn.waiting:
+            time.sleep(min(self._commit_seconds / 4, _LONGEST_LINGER))
 
-    def _commit_and_release(self, batch: _Batch) -> None:
-        """Commits for all who share the batch, then lets other processes in."""
-        try:
-            if self._connection.in_transaction:
-                self._commit(batch)
-            batch.ended.set()
-            self._checkpoint()
-        finally:
-            batch.ended.set()
-            self._lock.release()
+    def _end_open_batch(self) -> None:
+        if self._batch.is_open:
+            self._end_batch()
 
-    def _commit(self, batch: _Batch) -> None:
+    def _end_batch(self) -> None:
+        self._batch.begin_commit()
         began = time.perf_counter()
+        self._connection.commit()
+        self._batch.settle("committed")
+        self._shared, self._commit_seconds = self._batch.writes > 1, time.perf_counter() - began
+        self._connection.finish()
+
+    def _help(self, write: "Write") -> None:
+        """Ends the batch for which nobody has come who would end it."""
         try:
-            self._run("COMMIT")
-            self._shared, self._commit_seconds = batch.writes > 1, time.perf_counter() - began
-        except Unavailable as error:
-            batch.error = error
-            self._note_failed_sync(error.__cause__)
-            if self._connection.in_transaction:
-                self._run("ROLLBACK")
+            if self._turn.take(write):
+                self._take_turn(write)
+                self._end_open_batch()
+                self._let_go(write)
+        except BaseException as error:
+            self.abort(write, error)
+            if not isinstance(error, Exception):
+                raise
 
-    def _checkpoint(self) -> None:
-        """Folds the WAL into the file once it is long, so that it is written anew from its start."""
-        if self.broken or not self._wal_reaches(self._checkpoint_at):
-            return
+    def _let_go(self, write: "Write") -> None:
+        if self._closing:
+            self._connection.close()
+        self._inside = False
+        self._turn.release(write)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._batch.is_open:
+            self._batch.settle(self._outcome(error))
+        self._connection.undo()
+
+    def _outcome(self, error: BaseException) -> Outcome:
+        """Committed, where `error` came after SQLite had done so."""
+        if self._batch.is_committing and not self._connection.in_transaction:
+            if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+                return Unavailable(_UNKNOWN)
+            if not isinstance(error, Unavailable):
+                return "committed"
+        if isinstance(error, Unavailable):
+            return error
+        LOG.error("Writes were undone: %r", error)
+        failure = Unavailable(disk.OTHERWISE, 1)
+        failure.__cause__ = error
+        return failure
+
+    def _note(self, error: BaseException | None) -> None:
+        self._connection.note(error)
+        if isinstance(error, Unavailable):
+            self.trouble = error.sentence
+
+
+class Write:
+    """One `with` block. The `with` statement alone keeps it: once it is gone, so is its hold on the turn."""
+
+    batch: Batch
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._transaction: Transaction | None = None
+
+    def __enter__(self) -> Transaction:
         try:
-            [(busy, *_)] = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-        except sqlite3.DatabaseError as error:
-            LOG.error("The database could not be checkpointed: %s", disk.unavailable(error).sentence)
-            self._note_failed_sync(error)
-            busy = True
-        # Whoever reads an older state for long, as a backup does, holds the WAL: don't ask again at every write.
-        self._checkpoint_at = 2 * self._checkpoint_at if busy else CHECKPOINT_PAGES
+            self._transaction = self._writer.enter(self)
+            return self._transaction
+        except BaseException as error:
+            self._writer.abort(self, error)
+            if isinstance(error, MemoryError):
+                raise disk.unavailable(error) from error
+            raise
 
-    def _wal_reaches(self, pages: int) -> bool:
-        """True when that many are in it since it was last begun anew: each bears its salt (sqlite.org/walformat.html).
-
-        The file's size does not tell: cutting it short each time would cost two fifths of the writes a second.
-        """
-        salt = self._wal_bytes(16, 8)
-        return self._wal_bytes(32 + (pages - 1) * (24 + 4096) + 8, 8) == salt
-
-    def _wal_bytes(self, start: int, count: int) -> bytes:
-        self._wal.seek(start)
-        return self._wal.read(count)
-
-    def _note_failed_sync(self, error: BaseException | None) -> None:
-        if disk.sync_failed(error) and not self.broken:
-            self.broken = True
-            LOG.error(_BROKEN)
-
-    def _run(self, sql: str) -> None:
-        Reader(self._connection).all(sql)
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            if self._transaction:
+                self._transaction.detach()
+            self._writer.leave(self, error)
+        except BaseException as raised:
+            self._writer.abort(self, raised)
+            if not isinstance(raised, Exception):
+                raise
+        if error is None:
+            self._writer.wait_for_batch(self)

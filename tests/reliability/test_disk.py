@@ -174,13 +174,15 @@ def test_a_read_only_file_system_is_told_at_the_start_in_one_sentence(serve: Ser
 def test_a_read_only_database_refuses_writes_and_reads_on(db: Path) -> None:
     with _api(db) as (database, client):
         assert _create(client).status_code == 201
-        database._writer._connection.execute("PRAGMA query_only = ON")
+        with database.write() as tx:
+            tx.all("PRAGMA query_only = ON")
         answer = _create(client)
         assert (answer.status_code, list(answer.json)) == (503, ["error"])
         assert "Retry-After" not in answer.headers  # waiting does not help
         assert "read-only" in client.get("/healthz").json["error"]
         assert client.get("/api/v1/tickets", headers=_AUTHORIZED).json["pagination"]["total"] == 1
-        database._writer._connection.execute("PRAGMA query_only = OFF")
+        with database.write() as tx:
+            tx.all("PRAGMA query_only = OFF")
         assert _create(client).status_code == 201
         assert client.get("/healthz").status_code == 200
 

@@ -3,8 +3,8 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,33 +13,20 @@ from keva.errors import Unavailable
 from keva.storage.database import Database
 from keva.storage.transaction import Transaction
 
+from .faulty import Connection, wrap_connections
 from .served import until
 
 _INSERT = "INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)"
 
 
-class _Failing:
-    """The connection, of which some statements fail."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.failing: dict[str, int] = {}
-        self._connection = connection
-
-    def execute(self, sql: str, *params: Any) -> Any:
-        if sql in self.failing:
-            error = sqlite3.OperationalError("as the test says")
-            error.sqlite_errorcode = self.failing[sql]
-            raise error
-        return self._connection.execute(sql, *params)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    return wrap_connections(monkeypatch)
 
 
 @pytest.fixture
-def database(db: Path) -> Iterator[Database]:
+def database(db: Path, failing: list[Connection]) -> Iterator[Database]:
     database = Database(db, identity.mint)
-    database._writer._connection = _Failing(database._writer._connection)
     yield database
     database.close()
 
@@ -64,10 +51,10 @@ def _together(database: Database, write: Callable[[int], None], number: int = 6)
             raised[place] = error
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(number)]
-    with database._writer._turn:  # nobody gets it before all of them wait for it
+    with suppress(Unavailable), database.write():  # nobody gets its turn before all of them wait for it
         for thread in threads:
             thread.start()
-        until(lambda: len(database._writer._waiting) == number)
+        until(lambda: database.writer.waiting == number)
     for thread in threads:
         thread.join()
     return raised
@@ -82,9 +69,9 @@ def _write_name(database: Database, place: int) -> None:
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC])
 def test_when_a_shared_commit_fails_every_write_in_it_is_refused_and_none_is_stored(
-    database: Database, code: int
+    database: Database, failing: list[Connection], code: int
 ) -> None:
-    database._writer._connection.failing = {"COMMIT": code}
+    failing[0].failing = {"COMMIT": code}
 
     def write(place: int) -> None:
         with database.write() as tx:
@@ -93,7 +80,7 @@ def test_when_a_shared_commit_fails_every_write_in_it_is_refused_and_none_is_sto
     raised = _together(database, write)
     assert [type(error) for error in raised] == [Unavailable] * 6
     assert _names(database) == set()
-    database._writer._connection.failing = {}
+    failing[0].failing = {}
     if code == sqlite3.SQLITE_IOERR_FSYNC:
         with pytest.raises(Unavailable, match="until Keva is started again"):
             write(7)
@@ -121,19 +108,23 @@ def test_a_refused_statement_undoes_its_own_write_alone(database: Database) -> N
     assert _names(database) == {f"name {place}" for place in (0, 1, 3, 4, 5)}
 
 
-def test_a_sync_that_fails_before_the_commit_ends_all_writing_too(database: Database) -> None:
+def test_a_sync_that_fails_before_the_commit_ends_all_writing_too(
+    database: Database, failing: list[Connection]
+) -> None:
     """As when a long transaction is written to the WAL before its end."""
-    database._writer._connection.failing = {_INSERT: sqlite3.SQLITE_IOERR_FSYNC}
+    failing[0].failing = {_INSERT: sqlite3.SQLITE_IOERR_FSYNC}
     with pytest.raises(Unavailable), database.write() as tx:
         _add(tx, "name")
-    database._writer._connection.failing = {}
+    failing[0].failing = {}
     with pytest.raises(Unavailable, match="until Keva is started again"), database.write() as tx:
         _add(tx, "other name")
     assert _names(database) == set()
 
 
-def test_a_write_that_cannot_be_undone_alone_is_undone_with_those_that_share_its_commit(database: Database) -> None:
-    database._writer._connection.failing = {"ROLLBACK TO one": sqlite3.SQLITE_IOERR_READ}
+def test_a_write_that_cannot_be_undone_alone_is_undone_with_those_that_share_its_commit(
+    database: Database, failing: list[Connection]
+) -> None:
+    failing[0].failing = {"ROLLBACK TO one": sqlite3.SQLITE_IOERR_READ}
     raised = _together(database, lambda place: _write_name(database, place))
     stored = {f"name {place}" for place, error in enumerate(raised) if error is None}
     assert "name 3" not in stored
