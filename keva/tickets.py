@@ -3,6 +3,7 @@
 # A ticket or a message outside SQL is its JSON text, made by SQLite as the API shows it: most doors pass it on as it
 # is, and whoever needs a dict loads it.
 
+from collections.abc import Generator
 from typing import Any
 
 from keva.errors import NotFound
@@ -46,6 +47,8 @@ def message_json(ticket_id: str) -> str:
   'senderName', sender_name, 'body', body, 'bodyHtml', body_html, 'createdAt', messages.created_at))"""
 
 
+Rows = Generator[tuple[int, str], None, None]  # each a seq, and the JSON of a ticket or a message
+
 BLOCK = 4096  # seqs that schema.sql counts together
 _NO_SEQ = 2**63 - 1  # above all of them
 
@@ -53,22 +56,25 @@ _NO_SEQ = 2**63 - 1  # above all of them
 _WITHIN_REACH = "id = :id AND (:workspace IS NULL OR workspace = :workspace)"
 
 
-def list_page(reader: Reader, caller: Caller, query: ListQuery) -> tuple[str, int]:
-    """The JSON array of one page's tickets, newest first, and the number of tickets on all pages."""
+def list_page(reader: Reader, caller: Caller, query: ListQuery) -> tuple[int, Rows]:
+    """The number of tickets on all pages, and those of one page, newest first, all of one state.
+
+    Until the iterator is exhausted or closed, nothing else may be asked of the reader.
+    """
     conditions = ["seq < :below"]
     if caller.workspace is not None:
         conditions.append("workspace = :workspace")
     if query.status is not None:
         conditions.append("status = :status")
     below, before = _skip_blocks(reader, caller, query)
-    row: tuple[str, int] = reader.one(
+    rows = reader.each(
         f"""
-        SELECT
-          (SELECT ifnull('[' || group_concat(ticket) || ']', '[]') FROM
-            (SELECT {TICKET_JSON} AS ticket FROM tickets WHERE {" AND ".join(conditions)}
-             ORDER BY seq DESC LIMIT :per_page OFFSET :before)),
-          (SELECT ifnull(sum(tickets), 0) FROM ticket_counts
-           WHERE workspace = ifnull(:workspace, 0) AND block = -1 AND (:status IS NULL OR status = :status))
+        SELECT ifnull(sum(tickets), 0), NULL FROM ticket_counts
+        WHERE workspace = ifnull(:workspace, 0) AND block = -1 AND (:status IS NULL OR status = :status)
+        UNION ALL
+        SELECT * FROM
+          (SELECT seq, {TICKET_JSON} FROM tickets WHERE {" AND ".join(conditions)}
+           ORDER BY seq DESC LIMIT :per_page OFFSET :before)
         """,
         {
             "workspace": caller.workspace,
@@ -78,7 +84,8 @@ def list_page(reader: Reader, caller: Caller, query: ListQuery) -> tuple[str, in
             "before": before,
         },
     )
-    return row
+    total, _ = next(rows)
+    return total, rows
 
 
 def _skip_blocks(reader: Reader, caller: Caller, query: ListQuery) -> tuple[int, int]:
@@ -158,18 +165,33 @@ def update(tx: Transaction, caller: Caller, ticket_id: str, change: TicketChange
     return str(row[0])
 
 
-def list_messages(reader: Reader, caller: Caller, ticket_id: str) -> str:
-    """The JSON array of all the ticket's messages, oldest first; NotFound where the caller can see no such ticket."""
-    row = reader.one(
+def list_messages(reader: Reader, caller: Caller, ticket_id: str, after: int = 0, until: int = _NO_SEQ) -> Rows:
+    """The ticket's messages, oldest first; NotFound where the caller can see no such ticket.
+
+    Messages are only ever added, so that those up to the one that was last are always of one state, whether they are
+    read at once or, `after` the one that was reached, in several goes.
+    """
+    rows = reader.each(
         f"""
-        SELECT (SELECT ifnull('[' || group_concat(message) || ']', '[]') FROM
-          (SELECT {message_json("tickets.id")} AS message FROM messages
-           WHERE ticket = tickets.seq ORDER BY messages.seq))
-        FROM tickets WHERE {_WITHIN_REACH}
+        SELECT messages.seq, iif(messages.seq, {message_json("tickets.id")}, NULL)
+        FROM tickets LEFT JOIN messages
+          ON ticket = tickets.seq AND messages.seq > :after AND messages.seq <= :until
+        WHERE tickets.{_WITHIN_REACH} ORDER BY messages.seq
         """,
-        _reach(caller, ticket_id),
+        {**_reach(caller, ticket_id), "after": after, "until": until},
     )
-    return str(_found(row)[0])
+    seq, message = _found(next(rows, None))
+    if seq is not None:
+        yield seq, message
+    yield from rows
+
+
+def last_message(reader: Reader, ticket_id: str) -> int:
+    """The seq of the ticket's last message."""
+    [seq] = reader.one(
+        "SELECT ifnull(max(seq), 0) FROM messages WHERE ticket = (SELECT seq FROM tickets WHERE id = ?)", (ticket_id,)
+    )
+    return int(seq)
 
 
 def add_message(tx: Transaction, caller: Caller, ticket_id: str, new: NewMessage) -> str:

@@ -1,6 +1,8 @@
 """How SQLite answers each question of the desk: by an index, never by looking at every ticket."""
 
+import io
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -40,7 +42,13 @@ def asked(database, monkeypatch):
         statements[sql] = params
         return run(self, sql, params)
 
+    def remembered_as_well(self, sql, params=()):
+        statements[sql] = params
+        return each(self, sql, params)
+
+    each = Reader.each
     monkeypatch.setattr(Reader, "all", remembered)
+    monkeypatch.setattr(Reader, "each", remembered_as_well)
     return statements
 
 
@@ -50,9 +58,11 @@ def ask_everything(database):
             for page in (1, 100, 240):
                 for status in (None, "open"):
                     query = ListQuery.model_construct(page=page, per_page=20, status=status, workspace_id=None)
-                    tickets.list_page(reader, caller, query)
+                    list(tickets.list_page(reader, caller, query)[1])
             tickets.get(reader, caller, "tkt_seed7")
-            tickets.list_messages(reader, caller, "tkt_seed7")
+            list(tickets.list_messages(reader, caller, "tkt_seed7"))
+            list(tickets.list_messages(reader, caller, "tkt_seed7", 7, 9))
+            tickets.last_message(reader, "tkt_seed7")
         with database.write() as tx:
             tickets.create(tx, caller, NEW)
             tickets.update(tx, caller, "tkt_seed7", TicketChange.model_validate({"status": "closed"}))
@@ -62,18 +72,27 @@ def ask_everything(database):
     with database.read() as reader:
         caller = Keyring().authenticate(reader, f"Bearer {key}", database.clock)
         caller.within(reader, workspaces.list_all(reader)[0]["id"])
-        exporter._lines_after(reader, 2500)
+
+
+def plans_of(database, asked):
+    with closing(sqlite3.connect(database.path)) as connection:
+        return {
+            sql: [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
+            for sql, params in asked.items()
+            if sql.split()[0] in ("SELECT", "INSERT", "UPDATE")
+        }
+
+
+def test_an_export_sorts_nothing(database, asked):
+    exporter.export_tickets(database, io.BytesIO(), lambda *_: None)
+    plans = plans_of(database, asked)
+    assert len(plans) == 3
+    assert [plan for plan in plans.values() if "TEMP B-TREE" in str(plan)] == []
 
 
 def test_no_question_looks_at_every_ticket_or_sorts(database, asked):
     ask_everything(database)
-    plans = {}
-    with sqlite3.connect(database.path) as connection:
-        for sql, params in asked.items():
-            if sql.split()[0] in ("SELECT", "INSERT", "UPDATE"):
-                plans[sql] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
-    connection.close()
-
+    plans = plans_of(database, asked)
     assert len(plans) > 12
     for sql, plan in plans.items():
         steps = [step for step in plan if "TEMP B-TREE" in step or step.startswith("SCAN")]
@@ -93,11 +112,8 @@ def test_no_question_looks_at_every_ticket_or_sorts(database, asked):
 )
 def test_a_list_goes_by_the_index_of_its_question(database, asked, caller, status, index):
     with database.read() as reader:
-        tickets.list_page(reader, caller, ListQuery.model_construct(page=1, per_page=20, status=status))
-    [(sql, params)] = asked.items()
-    with sqlite3.connect(database.path) as connection:
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
-    connection.close()
+        list(tickets.list_page(reader, caller, ListQuery.model_construct(page=1, per_page=20, status=status))[1])
+    [plan] = plans_of(database, asked).values()
     assert [step for step in plan if step.endswith(index)], plan
 
 
@@ -112,7 +128,8 @@ def test_totals_are_true_after_every_kind_of_change(database, status):
     query = ListQuery.model_construct(page=1, per_page=1, status=status)
     with database.read() as reader:
         there = reader.one("SELECT count(*) FROM tickets WHERE ifnull(?, status) = status", (status,))
-        assert tickets.list_page(reader, EVERYTHING, query)[1] == there[0]
+        total, rows = tickets.list_page(reader, EVERYTHING, query)
+        assert (total, len(list(rows))) == (there[0], 1)
     with sqlite3.connect(database.path) as connection:
         assert schema.problems_of(connection) == []
     connection.close()
@@ -124,4 +141,4 @@ def test_a_deep_page_begins_within_a_block_of_where_it_lies(database):
         below, before = tickets._skip_blocks(reader, EVERYTHING, query)
         assert below <= 5000
         assert before < 4096
-        assert tickets.list_page(reader, EVERYTHING, query)[0].count('"id"') == 20
+        assert len(list(tickets.list_page(reader, EVERYTHING, query)[1])) == 20

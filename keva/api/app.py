@@ -14,7 +14,7 @@ from keva.api.endpoints import ENDPOINTS
 from keva.api.gate import Gate
 from keva.api.rate_limit import RateLimit
 from keva.api.registry import Answer, Call, Endpoint
-from keva.api.responses import JsonResponse
+from keva.api.responses import JsonResponse, LongJsonResponse
 from keva.identity import Keyring
 from keva.limits import MAX_BODY
 from keva.storage.database import Database
@@ -80,12 +80,16 @@ def _view(database: Database, gate: Gate, endpoint: Endpoint) -> Callable[..., R
 
 
 def _response(answer: Answer) -> Response:
-    response = JsonResponse(answer.json, answer.status)
+    response = _json(answer)
     if answer.status == 204:
         del response.headers["Content-Type"]
     if answer.location:
         response.headers["Location"] = answer.location
     return response
+
+
+def _json(answer: Answer) -> Response:
+    return JsonResponse(answer.json, answer.status) if isinstance(answer.json, str) else LongJsonResponse(answer.json)
 
 
 def _add_own_routes(app: Flask, database: Database, served: list[Endpoint]) -> None:

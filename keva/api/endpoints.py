@@ -3,6 +3,7 @@
 from functools import partial
 
 from keva import models, tickets
+from keva.api import pieces
 from keva.api.registry import Answer, Call, Endpoint, endpoint
 from keva.identity import READ, WRITE
 
@@ -17,9 +18,7 @@ _MESSAGES = "/api/v1/tickets/<ticket_id>/messages"
 @_endpoint("GET", _TICKETS, scope=READ, query=models.ListQuery, answer=models.TicketPage)
 def list_tickets(call: Call) -> Answer:
     """List tickets."""
-    page, total = tickets.list_page(call.reader, call.caller, call.query)
-    pagination = f'{{"page":{call.query.page},"perPage":{call.query.per_page},"total":{total}}}'
-    return Answer(f'{{"data":{page},"pagination":{pagination}}}')
+    return Answer(pieces.of_page(call))
 
 
 @_endpoint("POST", _TICKETS, scope=WRITE, body=models.NewTicket, answer=models.OneCreatedTicket, status=201)
@@ -47,7 +46,7 @@ def update_ticket(call: Call) -> Answer:
 @_endpoint("GET", _MESSAGES, scope=READ, answer=models.AllMessages)
 def list_messages(call: Call) -> Answer:
     """List messages."""
-    return Answer(_data(tickets.list_messages(call.reader, call.caller, call.path["ticket_id"])))
+    return Answer(pieces.of_messages(call))
 
 
 @_endpoint("POST", _MESSAGES, scope=WRITE, body=models.NewMessage, answer=models.OneMessage, status=201)

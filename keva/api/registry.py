@@ -1,6 +1,6 @@
 """What an endpoint is: its route, what it requires and takes, and the view that answers a call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """`json` is the whole body; `location` the path of what was created."""
+    """`json` is the whole body, or makes it piece by piece; `location` is the path of what was created."""
 
-    json: str
+    json: str | Iterator[str]
     status: int = 200
     location: str | None = None
 

@@ -1,7 +1,7 @@
 """`Reader` runs single statements; `Transaction` adds the time and the id generator of one write."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from keva.storage import disk
@@ -30,7 +30,7 @@ class Reader:
         rows = self.all(sql, params)
         return rows[0] if rows else None
 
-    def each(self, sql: str, params: Params = ()) -> Iterator[Any]:
+    def each(self, sql: str, params: Params = ()) -> Generator[Any, None, None]:
         """Row after row as they are asked for, all of one state, so that a long answer is never in memory whole.
 
         Until its end the WAL cannot be written anew from its start, and grows: exhaust the iterator, or close it.

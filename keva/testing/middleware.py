@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from io import BytesIO
 from math import inf
@@ -21,7 +21,8 @@ _RESET_SECONDS = 2.0
 _RESET_MEANWHILE = "The desk was reset while this call was under way: nothing was stored."
 _START_OF_AN_ANSWER = b'{"data":'
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
-Answer = tuple[str, list[tuple[str, str]], bytes]
+WholeAnswer = tuple[str, list[tuple[str, str]], bytes]
+Answer = tuple[str, list[tuple[str, str]], bytes | Iterable[bytes]]
 
 
 class FaultMiddleware:
@@ -82,7 +83,9 @@ class FaultMiddleware:
                 answer = self._answer(environ, generation)
         status, headers, content = answer
         start_response(status, headers)
-        return [content] if environ["REQUEST_METHOD"] != "HEAD" else []
+        if isinstance(content, bytes):
+            return [content] if environ["REQUEST_METHOD"] != "HEAD" else []
+        return _UntilReset(content, lambda: self._generation == generation)
 
     def _answer(self, environ: dict[str, Any], generation: int) -> Answer:
         """The answer of the app or of a fault, recorded."""
@@ -102,7 +105,7 @@ class FaultMiddleware:
 
     def _inject(self, environ: dict[str, Any], fault: Fault, generation: int) -> Answer:
         spec = fault.spec
-        answer = self._ask(environ) if spec.when == "after" else None
+        answer = self._ask_for_all(environ) if spec.when == "after" else None
         if spec.drop:
             hooks.abort(environ, spec.drop, _first_half(answer))
         if spec.delay is not None:
@@ -115,14 +118,17 @@ class FaultMiddleware:
         return _status_line(spec.status), headers, content
 
     def _ask(self, environ: dict[str, Any]) -> Answer:
-        """The app's own answer, whole, before any of it is sent."""
+        """The app's own answer, before any of it is sent: whole, or of pieces where it is a long one."""
         started: list[Any] = []
         content = self._app(environ, lambda status, headers, _=None: started.extend((status, headers)))
-        try:
-            return started[0], started[1], b"".join(content)
-        finally:
-            if hasattr(content, "close"):
-                content.close()
+        return started[0], started[1], b"".join(content) if isinstance(content, list) else content
+
+    def _ask_for_all(self, environ: dict[str, Any]) -> WholeAnswer:
+        status, headers, content = self._ask(environ)
+        if isinstance(content, bytes):
+            return status, headers, content
+        with closing(_UntilReset(content, lambda: True)) as pieces:
+            return status, headers, b"".join(pieces)
 
     @contextmanager
     def _counted(self) -> Iterator[int]:
@@ -142,7 +148,24 @@ class FaultMiddleware:
             return not wait_until(self._changed, lambda: self._generation != generation, seconds)
 
 
-def _refusal(status: int, sentence: str) -> Answer:
+class _UntilReset:
+    """A long answer while it is read; what is left of it after a reset is not of the desk that was asked."""
+
+    def __init__(self, pieces: Iterable[bytes], is_current: Callable[[], bool]) -> None:
+        self._pieces, self._is_current = pieces, is_current
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if not self._is_current():
+                raise hooks.Aborted
+            yield piece
+
+    def close(self) -> None:
+        if close := getattr(self._pieces, "close", None):
+            close()
+
+
+def _refusal(status: int, sentence: str) -> WholeAnswer:
     return _status_line(status), [("Content-Type", "application/json")], errors.body(sentence)
 
 
@@ -153,16 +176,16 @@ def _status_line(status: int) -> str:
         return f"{status} Failed"
 
 
-def _first_half(answer: Answer | None) -> bytes:
+def _first_half(answer: WholeAnswer | None) -> bytes:
     """What is sent of an answer that is cut off in the middle."""
     status, _, content = answer or ("200 OK", [], _START_OF_AN_ANSWER * 2)
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     return head.encode() + content[: len(content) // 2]
 
 
-def _error_in(status: str, content: bytes) -> str | None:
+def _error_in(status: str, content: bytes | Iterable[bytes]) -> str | None:
     """The sentence of a refusal."""
-    if status < "4":
+    if status < "4" or not isinstance(content, bytes):
         return None
     try:
         return str(json.loads(content)["error"])

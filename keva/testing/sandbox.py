@@ -61,12 +61,12 @@ class Sandbox:
         query = validate(ListQuery, {"status": status} if status else {})
         with self.database.read() as reader:
             caller = _EVERYTHING.within(reader, workspace_id) if workspace_id else _EVERYTHING
-            page, _ = tickets.list_page(reader, caller, query.model_copy(update={"per_page": -1}))  # no limit, in SQL
-        return page
+            _, rows = tickets.list_page(reader, caller, query.model_copy(update={"per_page": -1}))  # no limit, in SQL
+            return _array(rows)
 
     def messages(self, ticket_id: str) -> str:
         with self.database.read() as reader:
-            return tickets.list_messages(reader, _EVERYTHING, ticket_id)
+            return _array(tickets.list_messages(reader, _EVERYTHING, ticket_id))
 
     def create_key(self, scopes: Iterable[str], workspace_id: str | None) -> dict[str, Any]:
         with self.database.write() as tx:
@@ -87,6 +87,10 @@ class Sandbox:
         self._ids("ws")  # the first workspace has the first
         if self._limit:
             self._limit.forget()
+
+
+def _array(rows: tickets.Rows) -> str:
+    return f"[{','.join(row for _, row in rows)}]"
 
 
 def _record(number: int, given: dict[str, Any]) -> TicketRecord:

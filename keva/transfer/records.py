@@ -38,6 +38,10 @@ Moment = Annotated[Time, AfterValidator(_real)]
 Word = Annotated[str, Field(min_length=1, max_length=255, pattern=NOT_BLANK)]
 
 
+# What one row holds is made and sent as a whole, so that each of its parts has a bound.
+MAX_TAGS = 1000
+
+
 class MessageRecord(RequestModel):
     """Missing fields default as in POST /tickets: inbound, from the customer, at the ticket's time."""
 
@@ -63,7 +67,7 @@ class TicketRecord(RequestModel):
     source: Source = "api"
     assigned_to: Assignee | None = None
     resolution_type: Word | None = None
-    tags: list[Word] = Field(default_factory=list)
+    tags: list[Word] = Field(default_factory=list, max_length=MAX_TAGS)
     created_at: Moment = OMITTED
     updated_at: Moment = OMITTED
     workspace_id: WorkspaceId = OMITTED
