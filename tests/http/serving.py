@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from keva.http import hooks
 from keva.http.budget import Budget
 from keva.http.hooks import Aborted
@@ -31,6 +33,29 @@ class Answer:
         return json.loads(self.body)
 
 
+def endless() -> Iterator[bytes]:
+    while True:
+        yield bytes(64 * 1024)
+
+
+class LongAnswer:
+    """A body of pieces: how many bytes were made of it, and whether it was closed."""
+
+    def __init__(self, pieces: Callable[[], Iterator[bytes]]) -> None:
+        self._pieces = pieces()
+        self.made = 0
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.made += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        assert not self.closed.is_set()
+        self.closed.set()
+
+
 class App:
     """The application under these tests: it counts its calls, and holds those to /held until `release`."""
 
@@ -38,6 +63,8 @@ class App:
         self.paths: list[str] = []
         self.release = threading.Event()
         self.answer = b'{"ok": true}'
+        self.pieces: Callable[[], Iterator[bytes]] = endless
+        self.long: list[LongAnswer] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         path = environ["PATH_INFO"]
@@ -54,6 +81,10 @@ class App:
             hooks.abort(environ, "reset")
         if path == "/drop":
             raise Aborted
+        if path == "/long":
+            start_response("200 OK", [("Content-Type", "application/json")])
+            self.long.append(LongAnswer(self.pieces))
+            return self.long[-1]
         if path == "/partial":
             return self.partial(start_response)
         body = str(sent).encode() if path == "/count" else self.answer
@@ -122,6 +153,15 @@ def wait_until(true: Callable[[], bool], seconds: float = 5) -> None:
     while not true():
         assert time.perf_counter() < end, "it never came true"
         time.sleep(0.01)
+
+
+def read_chunks(client: socket.socket) -> Iterator[bytes]:
+    """The chunks of a body, whose head was read, to its end; AssertionError when it is cut off."""
+    with client.makefile("rb") as file:
+        while size := int(file.readline() or pytest.fail("cut off"), 16):
+            yield file.read(size)
+            assert file.read(2) == b"\r\n", "cut off"
+        assert file.readline() == b"\r\n"
 
 
 def read_answer(client: socket.socket, method: str = "GET") -> Answer:
