@@ -40,4 +40,4 @@ class _Encoded:
         self.close = getattr(pieces, "close", lambda: None)
 
     def __iter__(self) -> Iterator[bytes]:
-        return (piece.encode() for piece in self._pieces)
+        return map(str.encode, self._pieces)  # which keeps none of them

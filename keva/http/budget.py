@@ -2,6 +2,7 @@
 
 import threading
 from math import inf
+from typing import Literal
 
 from keva.clocks import elapsed as now
 
@@ -19,16 +20,20 @@ class Budget:
         """False when there is no room for so many more."""
         with self._lock:
             fits = self.has_room(size)
-            if fits:
-                self.held += size
-            else:
-                self.refused_at = now()
-            return fits
+            if not fits:
+                return self.note_want()
+            self.held += size
+            return True
 
     def overdraw(self, size: int) -> None:
         """Reserves what cannot be refused any more."""
         with self._lock:
             self.held += size
+
+    def note_want(self) -> Literal[False]:
+        """Notes that somebody has to wait for room."""
+        self.refused_at = now()
+        return False
 
     def has_room(self, size: int) -> bool:
         return self.held == 0 or self.held + size <= self.size

@@ -55,6 +55,7 @@ LOW = 64 * 1024
 # What waits on each connection up to here is bounded by their number; only what is beyond counts in the budget.
 SMALL_ANSWER = 64 * 1024
 _RECEIVE = 16 * 1024
+_SEND = 64 * 1024
 
 LATE_HEAD = f"The request did not arrive within {HEAD_SECONDS:.0f} seconds: send its first line and headers at once."
 LATE_BODY = f"The body did not arrive within {BODY_SECONDS:.0f} seconds: send it at once, or less of it."
@@ -222,7 +223,7 @@ class Channel(wasyncore.dispatcher):
     def _may_resume(self) -> bool:
         if self.task is None or not self.paused or self.unsent > LOW:
             return False
-        return not self.task.waiting or self.server.answers.has_room(self._charge_with(len(self.task.waiting)))
+        return self.server.answers.has_room(self._charge_with(len(self.task.waiting) or FULL))
 
     def _go_on(self) -> None:
         """Does what comes next in an answer: its next piece, the next request, or the end."""
@@ -293,7 +294,8 @@ class Channel(wasyncore.dispatcher):
         with self.lock:
             if not self.connected or self._broken:
                 raise Aborted
-            self._pieces.append(memoryview(data))
+            # Cut up, so that what is sent can be let go of: a piece may be of megabytes, and its rest wait for long.
+            self._pieces.extend(memoryview(data[at : at + _SEND]) for at in range(0, len(data), _SEND))
             self.unsent += len(data)
             self._send()
         self._settle()
@@ -309,6 +311,10 @@ class Channel(wasyncore.dispatcher):
 
     def is_full(self) -> bool:
         return self.unsent >= FULL
+
+    def has_room(self) -> bool:
+        """Whether more may be made of an answer; as long as not, others wait too."""
+        return self.server.answers.has_room(self._charge_with(FULL)) or self.server.answers.note_want()
 
     def reserve(self, size: int) -> bool:
         """Room for so many more bytes that wait to be read; False while all connections hold too many."""

@@ -17,7 +17,7 @@ from keva.log import LOG
 if TYPE_CHECKING:
     from keva.http.channel import Channel
 
-AT_ONCE = 1024 * 1024  # bytes of one answer, after which the next request has its turn
+AT_ONCE = 256 * 1024  # bytes of one answer, after which the next request has its turn
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 _WITHOUT_BODY = ("1", "204", "304")
 
@@ -99,7 +99,9 @@ class Task:
                 return False
             piece, self.waiting = self.waiting, b""
             self._write(piece)
-            if self._channel.is_full() or self._written >= end_of_turn:
+            if self._written == self._length:
+                break
+            if self._channel.is_full() or self._written >= end_of_turn or not self._channel.has_room():
                 return False
         self._finish()
         return True

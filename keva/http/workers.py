@@ -11,13 +11,41 @@ from keva.clocks import elapsed as now
 from keva.http.task import Task
 
 
+class Turns:
+    """The queue of tasks: first calls, and answers that go on, each in its order and one of them after the other.
+
+    So a few clients that read long answers fast do not keep everybody else waiting.
+    """
+
+    def __init__(self) -> None:
+        self._queues = deque[Task](), deque[Task]()
+        self._turn = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues))
+
+    def append(self, task: Task) -> None:
+        self._queues[task.begun].append(task)
+
+    def popleft(self) -> Task:
+        self._turn = not self._turn
+        queue = self._queues[self._turn] or self._queues[not self._turn]
+        return queue.popleft()
+
+    def take_first_calls(self, since: float) -> list[Task]:
+        """Takes out those that were queued before that."""
+        queue, taken = self._queues[False], list[Task]()
+        while queue and queue[0].queued_at < since:
+            taken.append(queue.popleft())
+        return taken
+
+
 class Workers(ThreadedTaskDispatcher):
     """As many threads as asked for, and one more for each that waits for something other than the processor."""
 
-    queue: deque[Task]
-
     def __init__(self, threads: int) -> None:
         super().__init__()
+        self.queue = Turns()
         self._wanted: int | None = threads  # None once they have ended
         self._counting = threading.Lock()
         self._started: list[threading.Thread] = []
@@ -49,11 +77,7 @@ class Workers(ThreadedTaskDispatcher):
     def take_back(self, since: float) -> list[Task]:
         """Those that have waited since then or longer, which no thread will get any more; none that is begun."""
         with self.lock:
-            queued, late = list(self.queue), list[Task]()
-            self.queue.clear()
-            for task in queued:
-                (late if task.queued_at < since and not task.begun else self.queue).append(task)
-        return late
+            return self.queue.take_first_calls(since)
 
     def end(self, seconds: float) -> None:
         """Waits at most so long for them to finish what they are at."""

@@ -13,6 +13,7 @@ import pytest
 
 from keva.http import hooks
 from keva.http.budget import Budget
+from keva.http.channel import Channel
 from keva.http.hooks import Aborted
 from keva.http.server import Server
 
@@ -137,7 +138,11 @@ class Running:
 
     @property
     def connections(self) -> int:
-        return len(self.server._listener.channels)
+        return len(self.channels)
+
+    @property
+    def channels(self) -> set[Channel]:
+        return self.server._listener.channels
 
     def release_in_the_stop(self) -> None:
         """Lets go of held calls once the stop has begun."""

@@ -142,9 +142,9 @@ def test_a_client_that_resets_its_connection_is_no_failure(
 
 def exhaust(running_server: Running) -> socket.socket:
     """A client that does not read, and whose answer has taken all the room that there is."""
-    running_server.answers.size = 128 * 1024
+    running_server.answers.size = 100 * 1024
     client = running_server.send(LONG)
-    wait_until(lambda: running_server.answers.held > 64 * 1024)
+    wait_until(lambda: running_server.answers.held > 0 and all(each.paused for each in running_server.channels))
     return client
 
 
