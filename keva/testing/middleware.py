@@ -78,7 +78,7 @@ class FaultMiddleware:
             return self._app(environ, start_response)
         with self._counted() as generation:
             if environ.get(hooks.BEGAN, inf) < self._reset_at:  # a call of the test before, whose body came late
-                answer = _refusal(503, _RESET_MEANWHILE)
+                answer: Answer = _refusal(503, _RESET_MEANWHILE)
             else:
                 answer = self._answer(environ, generation)
         status, headers, content = answer
