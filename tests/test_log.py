@@ -16,7 +16,7 @@ import pytest
 
 from keva import log
 from keva.cli import log_output
-from tests.conftest import APP, environ
+from tests.conftest import APP, ROOT, environ
 
 TICKETS = "/api/v1/tickets"
 NEW = {"subject": "It broke", "customerEmail": "customer@example.com", "body": "A secret of the customer's"}
@@ -181,6 +181,13 @@ def test_no_line_is_lost_at_a_stop(tmp_path):
             client.get(TICKETS)
         server.terminate()
         assert len(server.stderr.read().splitlines()) == 100
+
+
+def test_no_line_is_lost_at_an_end_that_comes_at_once():
+    code = "from keva import log; from keva.cli.log_output import to_stderr\nwith to_stderr(verbose=False):\n"
+    code += "    for number in range(2000): log.LOG.warning('line %d', number)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=True)
+    assert [line.split()[-1] for line in done.stderr.splitlines()] == [str(number) for number in range(2000)]
 
 
 class Pipe:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            with streams.trying_standard_error():
+            with suppress(OSError):
                 click.echo(err=True)
 
     def show(self, done: int, total: int = 0) -> None:
@@ -78,7 +78,7 @@ class Progress:
         if time.monotonic() < self._next or sys.stderr is None or not sys.stderr.isatty():
             return
         self._next, self._shown = time.monotonic() + 0.1, True
-        with streams.trying_standard_error():
+        with suppress(OSError):
             far = f"{done / total:.0%}" if total else f"{done:,} bytes"
             click.echo(f"\r{self._label}: {far} ", nl=False, err=True)
 

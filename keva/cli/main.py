@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -59,11 +60,10 @@ def _report(error: BaseException) -> int:
     if isinstance(error, click.UsageError):
         if not isinstance(error, NoArgsIsHelpError):
             error = click.UsageError(readable(error.format_message()), error.ctx)
-        with streams.trying_standard_error():
+        with suppress(OSError):
             error.show()
         return error.exit_code
     if isinstance(error, BrokenPipeError):  # nobody reads any more, as in `export - | head`
-        streams.discard_output()
         return 1
     streams.tell(f"Error: {_sentence(error)}")
     return 128 + error.number if isinstance(error, Stopped) else 1
@@ -80,6 +80,5 @@ def _sentence(error: BaseException) -> str:
         case MemoryError():
             return "There is not enough memory."
         case OSError():
-            streams.discard_output()
             return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}."
     return f"Keva failed, which is a bug: {type(error).__name__}: {error}"

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import BinaryIO, cast
 
@@ -51,24 +51,9 @@ def confirm(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Writes one line to standard error, if that can be written at all."""
-    with trying_standard_error():
+    """Writes one line to standard error; where that cannot be written, nobody is left to tell."""
+    with suppress(OSError):
         click.echo(readable(text), err=True)
-
-
-@contextmanager
-def trying_standard_error() -> Iterator[None]:
-    """For what goes there: where that cannot be written, nobody is left to tell."""
-    try:
-        yield
-    except OSError:
-        _discard(2)
-
-
-def discard_output() -> None:
-    """Drops what standard output did not take: Python would try again at its end, and fail with a status of its own."""
-    if sys.stdout is not None:
-        _discard(1)
 
 
 @contextmanager
@@ -76,10 +61,8 @@ def _failing_in_a_sentence() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        discard_output()
         raise
     except OSError as error:
-        discard_output()
         raise OutputFailed(f"Standard output cannot be written: {error.strerror}.") from error
 
 
@@ -95,9 +78,3 @@ def _fill(descriptor: int) -> None:
     if opened != descriptor:
         os.dup2(opened, descriptor)
         os.close(opened)
-
-
-def _discard(descriptor: int) -> None:
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, descriptor)
-    os.close(null)
