@@ -75,6 +75,7 @@ class Journal:
     def __init__(self) -> None:
         self._requests: deque[Request] = deque()
         self._bytes = 0
+        self._watches: list[_Watch] = []
         self._changed = threading.Condition()
 
     def begin(self, request: Request) -> None:
@@ -93,6 +94,8 @@ class Journal:
             if request._size:
                 request._size += sys.getsizeof(request.error)
                 self._bytes += sys.getsizeof(request.error)
+                for watch in self._watches:
+                    watch.count += watch.fits(request)
             self._changed.notify_all()
 
     def requests(self, fits: Callable[[Request], bool]) -> list[Request]:
@@ -101,23 +104,36 @@ class Journal:
 
     def wait_for(self, fits: Callable[[Request], bool], count: int, timeout: float) -> list[Request]:
         """Those that fit and are answered or cut off, once there are `count`, or when `timeout` seconds are over."""
-
-        def found() -> list[Request]:
-            return [request for request in self._requests if request.ended and fits(request)]
-
         with self._changed:
-            wait_until(self._changed, lambda: len(found()) >= count, timeout)
-            return found()
+            watch = _Watch(fits, len(self._ended(fits)))
+            self._watches.append(watch)
+            try:
+                wait_until(self._changed, lambda: watch.count >= count, timeout)
+            finally:
+                self._watches.remove(watch)
+            return self._ended(fits)
 
     def clear(self) -> None:
         with self._changed:
             while self._requests:
                 self._forget(self._requests.popleft())
-            self._changed.notify_all()
+            for watch in self._watches:
+                watch.count = 0
+
+    def _ended(self, fits: Callable[[Request], bool]) -> list[Request]:
+        return [request for request in self._requests if request.ended and fits(request)]
 
     def _forget(self, request: Request) -> None:
         self._bytes -= request._size
         request._size = 0
+
+
+@dataclass(eq=False)
+class _Watch:
+    """Counts the calls that somebody waits for as they end: to look at all of them each time would take ever longer."""
+
+    fits: Callable[[Request], bool]
+    count: int
 
 
 def _size(request: Request) -> int:

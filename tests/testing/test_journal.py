@@ -72,6 +72,20 @@ def test_waiting_in_vain_is_an_assertion_error_that_shows_the_calls_there_were(k
         keva.wait_for(method="POST", timeout=0.05)
 
 
+def test_waiting_for_many_calls_looks_at_each_of_them_once_or_twice():
+    kept, looked = journal.Journal(), []
+    waiting = threading.Thread(target=kept.wait_for, args=(lambda request: looked.append(request) or True, 200, 10))
+    waiting.start()
+    while not kept._watches:
+        time.sleep(0.001)
+    for _ in range(200):
+        request = journal.Request.of(environ(), b"")
+        kept.begin(request)
+        kept.end(request, 200, None)
+    waiting.join()
+    assert 200 <= len(looked) <= 400
+
+
 def test_what_the_test_itself_does_is_not_in_it(keva):
     keva.seed()
     keva.tickets()
