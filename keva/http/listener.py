@@ -28,7 +28,7 @@ class Listener(TcpWSGIServer):
 
     channel_class = Channel
     task_dispatcher: Workers
-    on_refusal: Callable[[str, str, int, str], None]
+    on_refusal: Callable[[str, str, int, str, float], None]
 
     def __init__(self, *args: Any, places: int, **kwargs: Any) -> None:
         self.bodies, self.answers = Budget(MAX_BODIES), Budget(MAX_ANSWERS)

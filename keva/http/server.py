@@ -32,7 +32,7 @@ _SETTINGS: dict[str, Any] = {
 class Server:
     """Listens on `host` and `port` (0: a free one) from the start; AddressUnusable where it may not.
 
-    `on_refusal` is told method, path, status and sentence of what the application never sees.
+    `on_refusal` is told method, path, status, sentence and beginning (see hooks.BEGAN) of what the application never sees.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 0,
         threads: int = 8,
-        on_refusal: Callable[[str, str, int, str], None] = lambda *_: None,
+        on_refusal: Callable[[str, str, int, str, float], None] = lambda *_: None,
     ) -> None:
         self._map: dict[int, Any] = {}
         self._stopping = False

@@ -66,9 +66,9 @@ class FaultMiddleware:
             self._generation += 1
             self._changed.notify_all()
 
-    def note_refusal(self, method: str, path: str, status: int, sentence: str) -> None:
+    def note_refusal(self, method: str, path: str, status: int, sentence: str, began: float) -> None:
         """Records a request that was refused by its size or its form before it came here."""
-        if not path.startswith(CONTROL_PREFIX):
+        if not path.startswith(CONTROL_PREFIX) and began >= self._reset_at:
             request = Request(method, path, "", Headers(), b"")
             self.journal.begin(request)
             self.journal.end(request, status, sentence)

@@ -134,6 +134,18 @@ def test_a_call_whose_body_ends_after_a_reset_is_of_the_test_in_which_it_began(k
     assert (fault.hits, client.get(TICKETS).status_code) == (0, 500)
 
 
+def test_a_call_that_is_refused_after_a_reset_for_its_size_is_of_the_test_in_which_it_began(keva):
+    with socket.create_connection(("127.0.0.1", urlsplit(keva.url).port), timeout=10) as late:
+        late.sendall(
+            f"POST {TICKETS} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        assert b" 100 " in late.recv(1000)
+        keva.reset()
+        late.sendall(b"ffffffff\r\n")
+        assert b" 413 " in late.recv(1000).partition(b"\r\n")[0]
+    assert keva.requests() == []
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "text"),
     [
