@@ -24,9 +24,11 @@ def abort(environ: dict[str, Any], how: Literal["reset", "close", "partial"], pa
     with suppress(OSError):  # the client has gone by itself
         if how == "reset":  # closing with a linger time of zero resets (socket(7), SO_LINGER)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        elif how == "partial":
-            connection.settimeout(_SEND_SECONDS)
-            connection.sendall(partial)
+        else:
+            if how == "partial":
+                connection.settimeout(_SEND_SECONDS)
+                connection.sendall(partial)
+            connection.shutdown(socket.SHUT_RDWR)  # a forked process may hold a copy, and closing is not the end then
     raise Aborted
 
 

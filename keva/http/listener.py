@@ -5,6 +5,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from waitress import wasyncore
@@ -90,6 +91,8 @@ class Listener(TcpWSGIServer):
         for _ in range(self.adj.backlog):
             if now() >= self._accept_from:
                 wasyncore.read(self)
+        with suppress(OSError):  # Linux alone ends a door so; elsewhere it stays open while a forked process holds it
+            self.socket.shutdown(socket.SHUT_RDWR)
         wasyncore.dispatcher.close(self)
 
     def close(self) -> None:

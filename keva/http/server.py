@@ -1,8 +1,11 @@
 """Serves one WSGI application at one address, until a stop that answers what has come in."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from typing import Any
+from weakref import WeakSet
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -29,10 +32,13 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+_servers: WeakSet["Server"] = WeakSet()
+
+
 class Server:
     """Listens on `host` and `port` (0: a free one) from the start; AddressUnusable where it may not.
 
-    `on_refusal` is told method, path, status, sentence and beginning (see hooks.BEGAN) of what the application never sees.
+    `on_refusal` is told method, path, status and sentence of what the application never sees, and when it began.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Server:
         self._listener.on_refusal = on_refusal
         self._workers.start()
         shown = f"[{host}]" if ":" in host else host
+        _servers.add(self)
         self.url = f"http://{shown}:{self._listener.effective_port}"
 
     def run(self) -> None:
@@ -78,6 +85,12 @@ class Server:
         """Ends `run`; from any thread or signal handler, any number of times."""
         self._stopping = True
         self._listener.pull_trigger()
+
+    def close_copies(self) -> None:
+        """In a forked process: closes its copies of the sockets, which would keep open what the server closes."""
+        for dispatcher in list(self._map.values()):
+            with suppress(OSError):
+                dispatcher.socket.close()
 
     def _turn(self, seconds: float) -> None:
         """Waits at most so long for something to happen on any connection, and does it."""
@@ -114,3 +127,12 @@ class Server:
         for channel in self._channels():
             if channel.is_quiet():
                 channel.handle_close()
+
+
+def _close_all_copies() -> None:
+    for server in list(_servers):
+        server.close_copies()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_close_all_copies)
