@@ -1,10 +1,12 @@
 """The pytest plugin: a Keva for each run, as new for each test, and its journal in the report of a failing test."""
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from keva import clocks as clocks  # loaded now, before a test can have replaced what they are made of
+from keva.files import real_files
 
 if TYPE_CHECKING:
     from keva.testing import Keva
@@ -22,7 +24,10 @@ def keva_options() -> dict[str, Any]:
 def keva_server(keva_options: dict[str, Any], pytestconfig: pytest.Config) -> "Iterator[Keva]":
     """A Keva for the whole run."""
     # Loaded only here: every run of pytest loads this file, whether its tests want a Keva or not.
-    with import_module("keva.testing").Keva(**keva_options) as server:
+    with real_files():
+        from keva.testing import Keva
+
+    with Keva(**keva_options) as server:
         pytestconfig.stash[_SERVER] = server
         yield server
         del pytestconfig.stash[_SERVER]

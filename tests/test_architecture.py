@@ -20,7 +20,7 @@ MODULES = {
 # A room is a folder or a module of keva/. Lowest floor first: each room imports from the floors below it, and from
 # itself.
 FLOORS = [
-    {"clocks", "errors", "limits", "log", "patterns", "runtime", "times"},
+    {"clocks", "errors", "files", "limits", "log", "patterns", "runtime", "times"},
     {"models", "strict_json"},
     {"storage", "validation", "http"},
     {"identity"},
@@ -39,6 +39,9 @@ FOR_TYPES_ALONE = {
     ("keva.http.task", "keva.http.channel"),
     ("keva.http.channel", "keva.http.listener"),
 }
+
+# Each run of pytest loads the plugin, and the fixture alone needs what is heavy.
+LOADED_WHEN_ASKED_FOR = ("keva.pytest_plugin", "keva_server")
 
 
 def room(name):
@@ -122,7 +125,7 @@ def test_a_module_says_in_one_sentence_what_it_is(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_no_import_hides_in_a_function(name):
     for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and (name, node.name) != LOADED_WHEN_ASKED_FOR:
             assert not [inner for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom)], node.name
 
 

@@ -1,26 +1,46 @@
 """A clock that can be stopped and moved."""
 
-import time
+import sqlite3
+from contextlib import closing
 from datetime import datetime
-from functools import partial
 
 from keva import times
+from keva.clocks import elapsed
 from keva.errors import Invalid
 
-# A partial, because a suite that uses freezegun replaces the function itself in every module that holds it.
-_real_time = partial(time.time)
+_ASK_EVERY = 1.0  # seconds
 _YEAR_10000 = 253_402_300_800.0
+
+
+class _RealTime:
+    """Epoch seconds, as SQLite gets them from the system: freezegun and time-machine divert all of Python's ways."""
+
+    def __init__(self) -> None:
+        self._ahead, self._ask_at = 0.0, float("-inf")
+
+    def __call__(self) -> float:
+        moment = elapsed()
+        if moment >= self._ask_at:
+            self._ahead, self._ask_at = _seconds_of_sqlite() - moment, moment + _ASK_EVERY
+        return self._ahead + moment
+
+
+def _seconds_of_sqlite() -> float:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        [(days,)] = connection.execute("SELECT julianday('now') - julianday('1970-01-01')")
+        return float(days) * 86400
 
 
 class Clock:
     """Gives epoch seconds when called: the real time, a moved one or a stopped one."""
 
     def __init__(self) -> None:
+        self._real_time = _RealTime()
         self._frozen: float | None = None
         self._ahead = 0.0
 
     def __call__(self) -> float:
-        return _real_time() + self._ahead if self._frozen is None else self._frozen
+        return self._real_time() + self._ahead if self._frozen is None else self._frozen
 
     @property
     def now(self) -> str:
@@ -32,6 +52,8 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Moves it on (or back), stopped or not."""
+        if not isinstance(seconds, int | float):
+            raise Invalid(f"{seconds!r} is no number of seconds: give one such as 60.")
         _checked(self() + seconds)
         if self._frozen is None:
             self._ahead += seconds
@@ -55,6 +77,8 @@ def _seconds(time: str | datetime) -> float:
             time = times.parse(time)
         except ValueError:
             raise Invalid(f"{time!r} is not a time: give one such as 2024-01-15T10:30:00Z.") from None
+    if not isinstance(time, datetime):
+        raise Invalid(f"{time!r} is not a time: give text such as 2024-01-15T10:30:00Z, or an aware datetime.")
     if time.tzinfo is None:
         raise Invalid(f"{time} says no time zone: give an aware datetime, such as one with tzinfo=UTC.")
     return time.timestamp()

@@ -98,11 +98,11 @@ class RequestMatcher:
     """
 
     def __init__(self, routes: Iterable[str], method: str | None, path: str | None) -> None:
-        if method is not None and method.upper() not in get_args(Method):
+        if method is not None and str(method).upper() not in get_args(Method):
             raise errors.Invalid(f"{method!r} is not a method: it is one of {', '.join(get_args(Method))}.")
-        if path is not None and not any(_may_match(path, route) for route in routes):
+        if path is not None and not any(isinstance(path, str) and _may_match(path, route) for route in routes):
             raise errors.Invalid(
-                f"No call has a path like {path[:_SHOWN]!r}: give one whole, such as /api/v1/tickets/*."
+                f"No call has a path like {path!r:.{_SHOWN}}: give one whole, such as /api/v1/tickets/*."
             )
         self._method, self._path = method and method.upper(), path
 

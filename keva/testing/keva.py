@@ -2,23 +2,32 @@
 
 import json
 import logging
-import tempfile
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
-from keva.errors import NotFound
+from keva.errors import Invalid, NotFound
+from keva.files import real_files
 from keva.http.server import Server
-from keva.identity import SCOPES
+from keva.models import Status
+from keva.testing.control import NewWorkspace
 from keva.testing.faults import Drop, Fault, FaultSpec, Method, When
 from keva.testing.journal import Request
+from keva.testing.middleware import FaultMiddleware
+from keva.testing.proxies import hint_at_proxy
 from keva.testing.sandbox import THREADS, Sandbox
+from keva.testing.scratch import scratch_folder
 from keva.validation import validate
 
 Ticket = dict[str, Any]
+Scope = Literal["tickets:read", "tickets:write"]
+
+_NOT_STARTED = "This Keva was not started: call start(), or use it in a with block."
+_STOPPED = "This Keva was stopped: start it again, or use it before it is stopped."
 
 
 class Keva:
@@ -29,33 +38,40 @@ class Keva:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, api_key: str | None = None, rate_limit: int = 0) -> None:
         self._host, self._port, self._api_key, self._rate_limit = host, port, api_key, rate_limit
+        self._running: _Running | None = None
+        self._was_started = False
 
     def start(self) -> "Keva":
-        with ExitStack() as undo:
+        """Starts it, with nothing on it; RuntimeError when it runs already."""
+        if self._running:
+            raise RuntimeError("This Keva runs already: use it, or stop it first.")
+        with real_files(), ExitStack() as undo:
             for logger in (logging.getLogger("keva"), logging.getLogger("waitress")):
                 undo.callback(logger.setLevel, logger.level)
                 logger.setLevel(logging.ERROR)  # refusals are in the journal, and would be noise in a suite's own log
-            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="keva-"))
-            self._sandbox = Sandbox(Path(folder, "keva.db"), self._api_key, self._rate_limit)
-            undo.callback(self._sandbox.database.close)
-            self._middleware = self._sandbox.middleware
-            self._server = Server(
-                self._middleware,
+            folder = undo.enter_context(scratch_folder())
+            sandbox = Sandbox(folder / "keva.db", self._api_key, self._rate_limit)
+            undo.callback(sandbox.database.close)
+            server = Server(
+                sandbox.middleware,
                 host=self._host,
                 port=self._port,
                 threads=THREADS,
-                on_refusal=self._middleware.note_refusal,
+                on_refusal=sandbox.middleware.note_refusal,
             )
-            self._thread = threading.Thread(target=self._server.run, name="keva", daemon=True)
-            self._thread.start()
-            self._undo = undo.pop_all()
+            thread = threading.Thread(target=server.run, name="keva", daemon=True)
+            thread.start()
+            self._running, self._was_started = _Running(sandbox, server, thread, undo.pop_all()), True
         return self
 
     def stop(self) -> None:
-        self._middleware.close()
-        self._server.stop()
-        self._thread.join()
-        self._undo.close()
+        """Stops it and removes all that it held; once it is stopped, stopping does nothing."""
+        if not self._was_started:
+            raise RuntimeError(_NOT_STARTED)
+        running, self._running = self._running, None
+        if running:
+            with real_files():
+                running.stop()
 
     def __enter__(self) -> "Keva":
         return self.start()
@@ -68,7 +84,7 @@ class Keva:
     @property
     def url(self) -> str:
         """The origin, without a path or a slash at its end."""
-        return self._server.url
+        return self._now.server.url
 
     @property
     def key(self) -> str:
@@ -77,24 +93,34 @@ class Keva:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment variables that a subprocess needs."""
-        return {"KEVA_BASE_URL": self.url, "KEVA_API_KEY": self.key, "NO_PROXY": self._host, "no_proxy": self._host}
+        """The environment variables that a subprocess needs; NO_PROXY goes on from what it is here."""
+        known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        no_proxy = f"{known},{self._host}" if known else self._host
+        return {"KEVA_BASE_URL": self.url, "KEVA_API_KEY": self.key, "NO_PROXY": no_proxy, "no_proxy": no_proxy}
 
-    def create_key(self, scopes: Iterable[str] = SCOPES, workspace: str | None = None) -> str:
-        """Another key, of those scopes ("tickets:read", "tickets:write"), of all workspaces or the one with that id."""
-        key: str = self._sandbox.create_key(scopes, workspace)["key"]
+    def create_key(
+        self, scopes: Iterable[Scope] = ("tickets:read", "tickets:write"), workspace: str | None = None
+    ) -> str:
+        """Another key, of those scopes, of all workspaces or the one with that id; KeyError when there is none such."""
+        given = tuple(scopes) if isinstance(scopes, Iterable) else ()
+        try:
+            key: str = self._sandbox.create_key(
+                given if all(isinstance(scope, str) for scope in given) else (), workspace
+            )["key"]
+        except NotFound:
+            raise _no_such_workspace(workspace) from None
         return key
 
     def revoke_key(self, key: str) -> None:
         """Ends a key that `create_key` made; KeyError when there is none such."""
         try:
-            self._sandbox.revoke_key(key)
+            self._sandbox.revoke_key(_text(key, "a key"))
         except NotFound as error:
             raise KeyError(error.sentence) from None
 
     def create_workspace(self, name: str = "Another workspace") -> str:
         """Another workspace; gives its id."""
-        workspace_id: str = self._sandbox.create_workspace(name)["id"]
+        workspace_id: str = self._sandbox.create_workspace(validate(NewWorkspace, {"name": name}).name)["id"]
         return workspace_id
 
     # What the desk holds
@@ -109,19 +135,22 @@ class Keva:
         Any field of an import's line may be given, `messages` too; there is a default for the rest. ValueError, with
         nothing stored, for what does not fit.
         """
-        given = [dict(ticket) for ticket in tickets[0]] if tickets else [fields]
+        given = _tickets_of(tickets, fields)
         made = [json.loads(ticket) for ticket in self._sandbox.seed(given)]
         return made if tickets else made[0]
 
-    def tickets(self, status: str | None = None, workspace_id: str | None = None) -> list[Ticket]:
-        """All tickets, newest first."""
-        found: list[Ticket] = json.loads(self._sandbox.tickets(status, workspace_id))
+    def tickets(self, status: Status | None = None, workspace_id: str | None = None) -> list[Ticket]:
+        """All tickets, newest first; KeyError when there is no such workspace."""
+        try:
+            found: list[Ticket] = json.loads(self._sandbox.tickets(status, workspace_id))
+        except NotFound:
+            raise _no_such_workspace(workspace_id) from None
         return found
 
     def ticket(self, id: str) -> Ticket:
         """The ticket with that id; KeyError, which names those that there are, when there is none."""
         try:
-            found: Ticket = json.loads(self._sandbox.ticket(id))
+            found: Ticket = json.loads(self._sandbox.ticket(_text(id, "an id")))
         except NotFound:
             raise self._no_such_ticket(id) from None
         return found
@@ -129,7 +158,7 @@ class Keva:
     def messages(self, id: str) -> list[dict[str, Any]]:
         """The messages of the ticket with that id, oldest first; KeyError when there is none."""
         try:
-            found: list[dict[str, Any]] = json.loads(self._sandbox.messages(id))
+            found: list[dict[str, Any]] = json.loads(self._sandbox.messages(_text(id, "an id")))
         except NotFound:
             raise self._no_such_ticket(id) from None
         return found
@@ -143,14 +172,18 @@ class Keva:
 
     # What it was asked
 
-    def requests(self, method: str | None = None, path: str | None = None) -> list[Request]:
+    def requests(self, method: Method | None = None, path: str | None = None) -> list[Request]:
         """The calls received since the reset, in order; `*` in `path` stands for any text without a slash."""
         return self._middleware.requests(method, path)
 
     def wait_for(
-        self, method: str | None = None, path: str | None = None, count: int = 1, timeout: float = 5
+        self, method: Method | None = None, path: str | None = None, count: int = 1, timeout: float = 5
     ) -> list[Request]:
         """Waits until there are `count` such calls and gives them; AssertionError when they don't come in time."""
+        if not isinstance(count, int) or count < 1:
+            raise Invalid(f"{count!r} calls cannot be waited for: give 1 or more, or look at requests() for none.")
+        if not isinstance(timeout, int | float) or not timeout >= 0:
+            raise Invalid(f"{timeout!r} is no time to wait: give the most seconds, 0 or more.")
         found = self._middleware.wait_for(method, path, count, timeout)
         if len(found) < count:
             wanted = f"{count} x {method or 'any method'} {path or 'any path'}"
@@ -159,7 +192,7 @@ class Keva:
 
     def journal(self) -> str:
         """The calls received since the reset, a line each, for a report."""
-        return "\n".join(map(repr, self.requests())) or "no call at all"
+        return "\n".join(map(repr, self.requests())) or f"no call at all{hint_at_proxy(self._host)}"
 
     # How it fails
 
@@ -180,7 +213,7 @@ class Keva:
         `times` of None lasts until the reset; `skip` lets that many pass first; with `when="after"` the call takes
         effect and is answered so all the same.
         """
-        given = None if headers is None else {name: str(value) for name, value in headers.items()}
+        given = {name: str(value) for name, value in headers.items()} if isinstance(headers, Mapping) else headers
         return self._arm(times, status=status, body=body, headers=given, method=method, path=path, skip=skip, when=when)
 
     def delay(
@@ -235,6 +268,20 @@ class Keva:
         """The real time again."""
         self._sandbox.clock.unfreeze()
 
+    @property
+    def _now(self) -> "_Running":
+        if self._running is None:
+            raise RuntimeError(_STOPPED if self._was_started else _NOT_STARTED)
+        return self._running
+
+    @property
+    def _sandbox(self) -> Sandbox:
+        return self._now.sandbox
+
+    @property
+    def _middleware(self) -> FaultMiddleware:
+        return self._sandbox.middleware
+
     def _arm(self, times: int | None, **fields: Any) -> Fault:
         given = {name: value for name, value in fields.items() if value is not None}
         return self._middleware.arm(validate(FaultSpec, given | {"times": times}))
@@ -242,3 +289,49 @@ class Keva:
     def _no_such_ticket(self, id: str) -> KeyError:
         ids = ", ".join(ticket["id"] for ticket in self.tickets()[:20])
         return KeyError(f"There is no ticket {id}, but {ids or 'none at all'}")
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What there is while it runs."""
+
+    sandbox: Sandbox
+    server: Server
+    thread: threading.Thread
+    undo: ExitStack
+
+    def stop(self) -> None:
+        self.sandbox.middleware.close()
+        self.server.stop()
+        self.thread.join()
+        self.undo.close()
+
+
+def _tickets_of(listed: tuple[Any, ...], fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tickets that `seed` was given: one of its fields, or a list of mappings."""
+    if not listed:
+        return [fields]
+    if len(listed) > 1 or fields:
+        raise Invalid("seed() takes the fields of one ticket, or one list of tickets: give one of both.")
+    [tickets] = listed
+    if isinstance(tickets, str | bytes | Mapping) or not isinstance(tickets, Iterable):
+        raise Invalid(f"seed() takes a list of tickets, not {_kind(tickets)}: give the fields of one by their names.")
+    tickets = list(tickets)
+    for number, ticket in enumerate(tickets):
+        if not isinstance(ticket, Mapping):
+            raise Invalid(f"tickets.{number}: a ticket is a dict of its fields, not {_kind(ticket)}.")
+    return [dict(ticket) for ticket in tickets]
+
+
+def _text(given: Any, what: str) -> str:
+    if not isinstance(given, str):
+        raise Invalid(f"{what} is text, not {_kind(given)}: give what the desk gave.")
+    return given
+
+
+def _kind(given: Any) -> str:
+    return f"a {type(given).__name__}"
+
+
+def _no_such_workspace(workspace_id: str | None) -> KeyError:
+    return KeyError(f"There is no workspace {workspace_id}: create_workspace() makes one and gives its id.")
