@@ -13,6 +13,7 @@ from keva import log
 WAITING_BYTES = 1024 * 1024  # of lines that are not written yet, some ten thousand
 END_SECONDS = 1.0  # what the thread gets at the end to write what waits
 _AT_ONCE = 4096  # bytes in one write: up to there a pipe does not mix lines with those of other processes
+_PAUSE_SECONDS = 0.01  # between two writes: to wake the thread for each line would cost a fifth of all calls
 _LOST = "%d lines of the log are missing here: standard error could not be written in time."
 
 
@@ -50,6 +51,7 @@ class StderrHandler(logging.Handler):
         self._waiting: list[bytes] = []
         self._waiting_bytes = self._lost = 0
         self._busy = False
+        self._ending = threading.Event()
         threading.Thread(target=self._write_on, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -64,6 +66,7 @@ class StderrHandler(logging.Handler):
 
     def drain(self, seconds: float) -> None:
         """Waits at most so long for all to be written."""
+        self._ending.set()
         with self._changed:
             self._changed.wait_for(lambda: not (self._busy or self._waiting), seconds)
 
@@ -80,6 +83,7 @@ class StderrHandler(logging.Handler):
             if lost and not self._write(self._encoded(_told(lost))):
                 with self._changed:
                     self._lost += lost  # told with the next line
+            self._ending.wait(_PAUSE_SECONDS)
 
     def _write(self, data: bytes) -> bool:
         """True once all of it is written."""

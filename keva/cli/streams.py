@@ -1,7 +1,6 @@
 """The standard streams: closed, full or of a small character set, none of them makes a command fail as if by a bug."""
 
 import errno
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,11 +18,9 @@ class OutputFailed(KevaError):
 
 
 def prepare() -> None:
-    """Has what a stream cannot encode escaped, and keeps the descriptors of closed streams from our own files."""
-    for descriptor, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
-        if stream is None:
-            _fill(descriptor)
-        elif descriptor and isinstance(stream, TextIOWrapper):
+    """Has what standard output or standard error cannot encode escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # None where it is closed
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -70,11 +67,3 @@ def _opened() -> TextIOWrapper:
     if not isinstance(sys.stdout, TextIOWrapper):
         raise OSError(errno.EBADF, "it is closed")
     return sys.stdout
-
-
-def _fill(descriptor: int) -> None:
-    """Opens the null device under a number that would else be given to the next file, such as the database."""
-    opened = os.open(os.devnull, os.O_RDWR)
-    if opened != descriptor:
-        os.dup2(opened, descriptor)
-        os.close(opened)
