@@ -44,15 +44,19 @@ for command in (*serve.COMMANDS, *keys.COMMANDS, *files.COMMANDS):
 
 
 def run() -> None:
-    """Runs the command line to its end; whatever goes wrong is told in one sentence."""
+    """Runs the command line to its end."""
     signals = Signals()
     streams.prepare()
+    sys.exit(execute(sys.argv[1:], signals))
+
+
+def execute(arguments: list[str], signals: Signals) -> int:
+    """Runs one command and gives its exit status; whatever goes wrong is told in one sentence."""
     try:
-        status = main.main(prog_name="keva", obj=signals, standalone_mode=False)
+        return int(main.main(arguments, prog_name="keva", obj=signals, standalone_mode=False) or 0)
     except (Exception, Stopped) as error:
         signals.let_go()  # standard error may take nothing, and what waits for it must be ended all the same
-        status = _report(error)
-    sys.exit(status)
+        return _report(error)
 
 
 def _report(error: BaseException) -> int:

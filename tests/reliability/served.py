@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 
-from keva.cli.main import main
+from keva.cli.main import execute
+from keva.cli.signals import Signals
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app.py"
@@ -213,10 +214,19 @@ def environment(**more: str) -> dict[str, str]:
 def keva(*arguments: object) -> Done:
     """Runs a command to its end, in this process: starting another takes longer than the most of them do."""
     without = {name: None for name in os.environ if name.startswith("KEVA_")}
-    done = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="keva", env=without)
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return Done(done.exit_code, done.stdout, done.stderr)
+    with CliRunner().isolation(env=without) as (out, err, *_):
+        status = execute([str(argument) for argument in arguments], NoSignals())
+    return Done(status, out.getvalue().decode(), err.getvalue().decode())
+
+
+class NoSignals(Signals):
+    """Leaves the signals of the tests' process as they are."""
+
+    def __init__(self) -> None:
+        pass
+
+    def let_go(self) -> None:
+        pass
 
 
 def process(*arguments: object, wrapper: tuple[str, ...] = (), umask: int = -1, **variables: str) -> Done:
