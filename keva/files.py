@@ -1,4 +1,4 @@
-"""The system's own files, where a test suite has put others in their place."""
+"""The system's own files, where pyfakefs has put others in their place."""
 
 import sys
 from collections.abc import Iterator
@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from types import ModuleType
 
 
+def are_faked() -> bool:
+    return not isinstance(sys.modules["os"], ModuleType)
+
+
 @contextmanager
 def real_files() -> Iterator[None]:
     """Sets pyfakefs aside where it is at work: what is opened or imported meanwhile are the system's own files."""
     fake = sys.modules.get("pyfakefs.fake_filesystem_unittest")
     patcher = fake.Patcher.PATCHER if fake else None
-    if patcher is None or isinstance(sys.modules["os"], ModuleType):
+    if patcher is None or not are_faked():
         yield
         return
     patcher.fs.pause()

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from keva.storage.migrations import COUNTED, MIGRATIONS
@@ -30,6 +31,7 @@ class NotOurs(Exception):
     """A file that cannot be taken; the message completes the sentence "<path> ..."."""
 
 
+@cache
 def text() -> str:
     """The whole of schema.sql, which stands beside the package in a checkout and inside it in a wheel."""
     package = Path(__file__).parents[1]
