@@ -140,6 +140,16 @@ def test_no_error_is_swallowed_whole(name):
             assert not {ast.unparse(argument) for argument in node.args} & {"Exception", "BaseException"}
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "keva" and room(name) not in ("cli", "clocks")])
+def test_nothing_in_a_suites_process_waits_by_a_clock_that_the_suite_may_stop(name):
+    """time-machine before 3.0 stops time.monotonic, and with it a condition's own wait_for: clocks.py has both."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Attribute | ast.Name | ast.alias):
+            assert getattr(node, "attr", getattr(node, "id", getattr(node, "name", None))) != "monotonic"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "wait_for":
+            assert "_changed" not in ast.unparse(node.func), f"line {node.lineno}: use clocks.wait_until"
+
+
 def test_the_package_itself_imports_nothing():
     nodes = ast.walk(ast.parse(MODULES["keva"].read_text()))
     assert not [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -1,11 +1,11 @@
 """The connections that read, lent to one user at a time and given back at the end of a block."""
 
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from keva.clocks import elapsed, sleep
 from keva.errors import Unavailable
 from keva.log import LOG
 from keva.storage import disk
@@ -62,12 +62,12 @@ class ReaderPool:
         """
         self._closed = True
         self._close_idle()
-        end = time.monotonic() + _CLOSE_SECONDS
-        while self._lent and time.monotonic() < end:
+        end = elapsed() + _CLOSE_SECONDS
+        while self._lent and elapsed() < end:
             for connection in list(self._lent):
                 with suppress(sqlite3.ProgrammingError):  # closed meanwhile
                     connection.interrupt()
-            time.sleep(_INTERRUPT_SECONDS)
+            sleep(_INTERRUPT_SECONDS)
         if self._lent:
             LOG.warning("%d reads did not end: their connections stay open.", len(self._lent))
 
