@@ -16,7 +16,7 @@ _WORD = re.compile(rb"[A-Za-z]{1,20}")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 3986: a name or an IPv4 address, or an IP literal in brackets; then a port. It may be empty.
 _HOST = re.compile(r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[[0-9A-Fa-fv:.]++\])(?::[0-9]*+)?")
-_ONCE = {"HOST", "CONTENT_LENGTH", "CONTENT_TYPE"}
+_ONCE = {"HOST", "CONTENT_LENGTH"}
 
 
 @dataclass(frozen=True, slots=True)
