@@ -1,15 +1,14 @@
 """Lists as JSON: whole when they are short, and else piece by piece, so that no answer is ever in memory whole."""
 
 import threading
-import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from functools import partial
 from itertools import chain
 from typing import Protocol
 
 from keva import tickets
 from keva.api.registry import Call
+from keva.clocks import elapsed
 from keva.errors import Unavailable
 from keva.identity import Caller
 from keva.models import ListQuery
@@ -22,7 +21,6 @@ LONG_PAGES = 8
 LONG_PAGE_SECONDS = 60.0
 
 _long_pages = threading.BoundedSemaphore(LONG_PAGES)
-_now = partial(time.monotonic)  # a partial, because freezegun replaces the function in every module that holds it
 
 
 class Pieces(Protocol):
@@ -67,12 +65,12 @@ def _long_page(database: Database, caller: Caller, query: ListQuery) -> Generato
     if not _long_pages.acquire(blocking=False):
         raise Unavailable("Too many long lists are being read: try again in a second.", 1)
     try:
-        end = _now() + LONG_PAGE_SECONDS
+        end = elapsed() + LONG_PAGE_SECONDS
         with database.read() as reader:
             total, rows = tickets.list_page(reader, caller, query)
             yield '{"data":[' + _take(rows)[0]
             while row := next(rows, None):
-                if _now() > end:
+                if elapsed() > end:
                     raise Unavailable("A long list was not read in time: read it faster, or with a smaller per_page.")
                 yield "," + _take(chain([row], rows))[0]
         yield f"]{_end_of_page(query, total)}"

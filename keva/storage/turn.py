@@ -1,9 +1,10 @@
 """Whose turn it is to use the one connection that writes."""
 
 import threading
-import time
 import weakref
 from queue import Empty, SimpleQueue
+
+from keva.clocks import elapsed
 
 _LOOK_SECONDS = 0.1  # between two looks at the turn, for whoever was not woken
 
@@ -56,10 +57,10 @@ class Turn:
         ticket = _Ticket(weakref.ref(holder))
         if self._claim(ticket):
             return True
-        end = time.monotonic() + patience
+        end = elapsed() + patience
         try:
             self._waiting.add(ticket)
-            while (left := end - time.monotonic()) > 0:
+            while (left := end - elapsed()) > 0:
                 self._sleep(min(left, _LOOK_SECONDS))
                 if self._claim(ticket):
                     return True

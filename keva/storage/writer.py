@@ -30,9 +30,9 @@
 # WAL mode each statement sees the last commit, whoever is writing.
 
 import sqlite3
-import time
 from collections.abc import Callable
 
+from keva.clocks import elapsed, sleep
 from keva.errors import Unavailable
 from keva.log import LOG
 from keva.storage import disk
@@ -143,12 +143,12 @@ class Writer:
 
     def wait_for_batch(self, write: "Write") -> None:
         """Step 7. Raises the batch's failure."""
-        batch, changes, since = write.batch, -1, time.monotonic()
+        batch, changes, since = write.batch, -1, elapsed()
         while not batch.wait(_HELP_SECONDS):
             self._help(write)
             if changes != self._connection.changes:
-                changes, since = self._connection.changes, time.monotonic()
-            elif time.monotonic() - since > TURN_SECONDS:
+                changes, since = self._connection.changes, elapsed()
+            elif elapsed() - since > TURN_SECONDS:
                 batch.give_up(Unavailable(_BUSY, 1))
         try:
             batch.raise_failure()
@@ -188,7 +188,7 @@ class Writer:
     def _linger(self) -> None:
         """On a slow disk, waits briefly for the writers of the last batch to come back, so that they join this one."""
         if self._shared and self._commit_seconds > _SLOW_COMMIT and not self._turn.waiting:
-            time.sleep(min(self._commit_seconds / 4, _LONGEST_LINGER))
+            sleep(min(self._commit_seconds / 4, _LONGEST_LINGER))
 
     def _end_open_batch(self) -> None:
         if self._batch.is_open:
@@ -196,10 +196,10 @@ class Writer:
 
     def _end_batch(self) -> None:
         self._batch.begin_commit()
-        began = time.perf_counter()
+        began = elapsed()
         self._connection.commit()
         self._batch.settle("committed")
-        self._shared, self._commit_seconds = self._batch.writes > 1, time.perf_counter() - began
+        self._shared, self._commit_seconds = self._batch.writes > 1, elapsed() - began
         self._connection.finish()
 
     def _help(self, write: "Write") -> None:
