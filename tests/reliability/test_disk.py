@@ -17,6 +17,7 @@ from keva.storage import backups
 from keva.storage.database import Database
 from keva.storage.paths import beside
 
+from .faulty import wrap_connections
 from .served import (
     KEY,
     Client,
@@ -171,18 +172,17 @@ def test_a_read_only_file_system_is_told_at_the_start_in_one_sentence(serve: Ser
         serve(db=db).kill()
 
 
-def test_a_read_only_database_refuses_writes_and_reads_on(db: Path) -> None:
-    with _api(db) as (database, client):
+def test_a_read_only_database_refuses_writes_and_reads_on(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = wrap_connections(monkeypatch)
+    with _api(db) as (_, client):
         assert _create(client).status_code == 201
-        with database.write() as tx:
-            tx.all("PRAGMA query_only = ON")
+        connections[0].execute("PRAGMA query_only = ON")
         answer = _create(client)
         assert (answer.status_code, list(answer.json)) == (503, ["error"])
         assert "Retry-After" not in answer.headers  # waiting does not help
         assert "read-only" in client.get("/healthz").json["error"]
         assert client.get("/api/v1/tickets", headers=_AUTHORIZED).json["pagination"]["total"] == 1
-        with database.write() as tx:
-            tx.all("PRAGMA query_only = OFF")
+        connections[0].execute("PRAGMA query_only = OFF")
         assert _create(client).status_code == 201
         assert client.get("/healthz").status_code == 200
 
