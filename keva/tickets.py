@@ -49,7 +49,7 @@ def message_json(ticket_id: str) -> str:
 
 Rows = Generator[tuple[int, str], None, None]  # each a seq, and the JSON of a ticket or a message
 
-BLOCK = 4096  # seqs that schema.sql counts together
+BLOCK = 4096  # as in schema.sql, which says why
 _NO_SEQ = 2**63 - 1  # above all of them
 
 # A caller of one workspace meets nothing of another; None reaches all.

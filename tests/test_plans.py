@@ -142,3 +142,11 @@ def test_a_deep_page_begins_within_a_block_of_where_it_lies(database):
         assert below <= 5000
         assert before < 4096
         assert len(list(tickets.list_page(reader, EVERYTHING, query)[1])) == 20
+
+
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM tickets WHERE seq = 1", "UPDATE tickets SET workspace = 2", "UPDATE tickets SET seq = 9000"]
+)
+def test_what_would_make_the_totals_untrue_is_refused(database, sql):
+    with pytest.raises(sqlite3.IntegrityError, match="ticket_counts would be wrong"), database.write() as tx:
+        tx.all(sql)

@@ -1,6 +1,6 @@
-"""What brings a file from each schema to the next: history, which later schemas leave as it is."""
+"""What brings a file from each schema to the next: frozen SQL, which is never edited once it was released."""
 
-# What the table ticket_counts says, counted anew.
+# What the table ticket_counts says, counted anew; schema.sql tells of -1, 0 and 4096.
 COUNTED = """
 SELECT workspace, -1 AS block, status, count(*) AS tickets FROM tickets GROUP BY 1, 2, 3
 UNION ALL SELECT workspace, seq / 4096, status, count(*) FROM tickets GROUP BY 1, 2, 3
@@ -36,5 +36,33 @@ CREATE TRIGGER ticket_moved AFTER UPDATE OF status ON tickets WHEN old.status <>
 END;
 
 INSERT INTO ticket_counts {COUNTED};
+""",
+    2: """
+DROP TRIGGER ticket_made;
+DROP TRIGGER ticket_moved;
+
+CREATE TRIGGER ticket_inserted AFTER INSERT ON tickets BEGIN
+  INSERT INTO ticket_counts VALUES
+    (new.workspace, -1, new.status, 1), (new.workspace, new.seq / 4096, new.status, 1),
+    (0, -1, new.status, 1), (0, new.seq / 4096, new.status, 1)
+  ON CONFLICT DO UPDATE SET tickets = tickets + 1;
+END;
+
+CREATE TRIGGER ticket_status_changed AFTER UPDATE OF status ON tickets WHEN old.status <> new.status BEGIN
+  UPDATE ticket_counts SET tickets = tickets - 1
+  WHERE workspace IN (0, old.workspace) AND block IN (-1, old.seq / 4096) AND status = old.status;
+  INSERT INTO ticket_counts VALUES
+    (new.workspace, -1, new.status, 1), (new.workspace, new.seq / 4096, new.status, 1),
+    (0, -1, new.status, 1), (0, new.seq / 4096, new.status, 1)
+  ON CONFLICT DO UPDATE SET tickets = tickets + 1;
+END;
+
+CREATE TRIGGER tickets_cannot_be_deleted BEFORE DELETE ON tickets BEGIN
+  SELECT raise(ABORT, 'tickets cannot be deleted: ticket_counts would be wrong');
+END;
+
+CREATE TRIGGER tickets_cannot_be_moved BEFORE UPDATE OF seq, workspace ON tickets BEGIN
+  SELECT raise(ABORT, 'tickets cannot be moved: ticket_counts would be wrong');
+END;
 """,
 }

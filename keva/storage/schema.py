@@ -10,10 +10,10 @@ from keva.storage.migrations import COUNTED, MIGRATIONS
 
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
-VERSION = 2
+VERSION = 3
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
-# Invariants that SQLite cannot enforce, by the version that brought them: each query gives a sentence a violation.
+# Invariants SQLite cannot enforce, by the version that brought them. Each query returns one sentence per violation.
 RULES = {
     1: """
     SELECT 'ticket ' || id || ' has no message' FROM tickets

@@ -138,8 +138,8 @@ class TicketImporter:
 @contextmanager
 def _counted_at_the_end(tx: Transaction, importer: TicketImporter) -> Iterator[None]:
     """Drops the counting trigger for the import and adds the totals once at the end, which is twice as fast."""
-    [(trigger,)] = tx.all("SELECT sql FROM sqlite_schema WHERE name = 'ticket_made'")
-    tx.all("DROP TRIGGER ticket_made")
+    [(trigger,)] = tx.all("SELECT sql FROM sqlite_schema WHERE name = 'ticket_inserted'")
+    tx.all("DROP TRIGGER ticket_inserted")
     yield
     for (workspace, block, status), tickets in importer.counts.items():
         tx.all(

@@ -488,7 +488,7 @@ def test_what_only_a_comparison_with_the_index_finds_is_found_and_not_backed_up_
     [
         ("DELETE FROM messages WHERE ticket = 7", "has no message"),
         ("UPDATE messages SET ticket = 4711 WHERE seq = 1", "not there"),
-        ("UPDATE tickets SET workspace = 4711 WHERE seq = 1", "not there"),
+        ("DELETE FROM workspaces WHERE seq = 1", "not there"),
     ],
 )
 def test_check_finds_what_breaks_the_desks_rules(db: Path, target: Path, sql: str, told: str) -> None:

@@ -29,13 +29,19 @@ INSERT INTO tallies SELECT workspace, count(*) FROM tickets GROUP BY workspace;
 """
 
 
+@pytest.fixture(params=range(1, schema.VERSION))
+def version(request: pytest.FixtureRequest) -> int:
+    """Of an earlier schema."""
+    return int(request.param)
+
+
 @pytest.fixture
-def released(db: Path) -> Path:
-    """A desk as the first released schema had it, with answers that its server gave."""
+def released(db: Path, version: int) -> Path:
+    """A desk as that schema had it, with answers that its server gave."""
     with closing(sqlite3.connect(db)) as connection:
-        connection.executescript((DATA / "schema-1.sql").read_text(encoding="utf-8"))
+        connection.executescript((DATA / f"schema-{version}.sql").read_text(encoding="utf-8"))
         connection.execute(f"PRAGMA application_id = {0x4B657661}")
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("PRAGMA journal_mode = WAL")
     return db
 
@@ -125,10 +131,10 @@ def _is_refused_untouched(db: Path, command: tuple[str, ...], sentence: str) -> 
     assert not any(path.stat().st_size for path in db.parent.glob("keva.db-wal"))
 
 
-# The first released schema
+# Earlier schemas
 
 
-def test_a_desk_of_the_first_released_schema_gives_the_same_answers(released: Path, serve: Serve) -> None:
+def test_a_desk_of_an_earlier_schema_gives_the_same_answers(released: Path, serve: Serve) -> None:
     server = serve(db=released)
     for name, answers in RELEASED["answers"].items():
         with server.client(RELEASED["keys"][name]) as client:
@@ -139,7 +145,7 @@ def test_a_desk_of_the_first_released_schema_gives_the_same_answers(released: Pa
     assert backups.check(released) == []
 
 
-def test_a_desk_of_the_first_released_schema_goes_on(released: Path, serve: Serve) -> None:
+def test_a_desk_of_an_earlier_schema_goes_on(released: Path, serve: Serve) -> None:
     with serve(db=released).client(RELEASED["keys"]["all"]) as client:
         before = client.tickets().json["pagination"]["total"]
         ticket = client.create("New").data["id"]
@@ -149,25 +155,24 @@ def test_a_desk_of_the_first_released_schema_goes_on(released: Path, serve: Serv
     assert backups.check(released) == []
 
 
-@pytest.mark.skipif(schema.VERSION == 1, reason="it is the present schema")
-def test_a_copy_of_the_first_released_schema_is_kept(released: Path) -> None:
+def test_a_copy_of_the_earlier_schema_is_kept(released: Path, version: int) -> None:
     before = _everything(released)
     with _opened(released):
         pass
     [kept] = _kept(released)
-    assert _pragma(kept, "user_version") == 1
+    assert _pragma(kept, "user_version") == version
     assert _everything(kept) == before
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_backup_of_the_first_released_schema_is_checked_and_restored(
-    released: Path, serve: Serve, tmp_path: Path
+def test_a_backup_of_an_earlier_schema_is_checked_and_restored(
+    released: Path, version: int, serve: Serve, tmp_path: Path
 ) -> None:
     assert "is sound" in keva("check", "--db", released).stdout
     assert keva("restore", released, "--db", tmp_path / "new.db").returncode == 0
     with serve(db=tmp_path / "new.db").client(RELEASED["keys"]["all"]) as client:
         assert client.tickets().body.decode().count("tkt_") == 1
-    assert _pragma(released, "user_version") == 1  # what only reads it leaves it as it is
+    assert _pragma(released, "user_version") == version  # what only reads it leaves it as it is
 
 
 def test_a_migrated_desk_has_the_tables_of_a_new_one(released: Path, tmp_path: Path) -> None:
