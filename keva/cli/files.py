@@ -13,8 +13,9 @@ from keva.cli import streams
 from keva.cli.common import Progress, open_database, takes
 from keva.cli.settings import DB, FilePath
 from keva.errors import FileUnusable
-from keva.storage import backups, copies
+from keva.storage import backups
 from keva.storage.opening import reporting_errors
+from keva.storage.partial import in_place_of
 from keva.storage.paths import LOCK, SERVING, WAL
 from keva.transfer import samples
 from keva.transfer.exporter import export_tickets
@@ -98,7 +99,7 @@ def export_command(db: Path, file: Path) -> None:
             return
         with reporting_errors(file):
             _refuse_what_is_no_export(file)
-        with reporting_errors(file), copies.in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
+        with reporting_errors(file), in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
             number = export_tickets(database, lines, progress.show)
     streams.confirm(f"Exported {number} tickets to {file}.")
 

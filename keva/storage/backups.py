@@ -8,6 +8,7 @@ from pathlib import Path
 
 from keva.errors import FileUnusable
 from keva.storage import copies, opening, schema
+from keva.storage.partial import in_place_of, sync
 from keva.storage.paths import LOCK, SHM, WAL, beside, free_name
 
 
@@ -27,15 +28,10 @@ def restore(path: Path, source: Path) -> Path | None:
         problems = schema.problems_of(connection)
         if problems:
             raise FileUnusable(f"{source} is damaged, and was not restored: {problems[0]}.")
-        staged = free_name(path, "restored")
-        copies.copy(connection, staged)
-        try:
-            kept = _keep(path)
-            staged.replace(path)
-        finally:
-            staged.unlink(missing_ok=True)
-        copies.sync(path.parent)
-        return kept
+        with in_place_of(path) as partial:
+            copies.fill(connection, partial)
+            sync(partial)
+            return _keep(path)
 
 
 def check(path: Path) -> list[str]:
@@ -64,8 +60,11 @@ def _keep(path: Path) -> Path | None:
         _fold(path)
         try:
             os.link(path, kept)
+        except FileExistsError:
+            raise
         except OSError:  # a file system without links
-            shutil.copy2(path, kept)
+            with in_place_of(kept) as partial:
+                shutil.copyfile(path, partial)
     if wal.exists():
         wal.replace(beside(kept, WAL))
     beside(path, SHM).unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from keva.errors import FileUnusable, Unavailable
 from keva.storage import opening, schema
 from keva.storage.lock import FileLock
-from keva.storage.paths import LOCK, WAL, beside
+from keva.storage.paths import LOCK, beside
 from keva.storage.pool import BorrowedReader, ReaderPool
 from keva.storage.transaction import Reader, Transaction
 from keva.storage.write_connection import WriteConnection
@@ -46,7 +46,7 @@ class Database:
             connection = WriteConnection(
                 lambda: opening.connect_to_write(self.path, self._lock, mint, self.now, for_tests),
                 self._lock,
-                beside(self.path, WAL),
+                self.path,
                 self._is_in_place,
             )
         self.writer = Writer(connection, lambda opened: Transaction(opened, self.now(), self.mint))

@@ -20,7 +20,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
     def acquire(self, patience: float = 0.0) -> bool:
         """True once it is held; False when another holds it for all of `patience` seconds."""

@@ -11,7 +11,7 @@ from keva.errors import FileUnusable
 from keva.log import LOG
 from keva.storage import copies, schema
 from keva.storage.lock import FileLock
-from keva.storage.paths import LOCK, SERVING, beside, free_name
+from keva.storage.paths import LOCK, SERVING, SHM, WAL, beside, free_name
 from keva.storage.write_connection import PATIENCE
 
 _BUSY_SECONDS = 0.1  # how long to wait for another program's lock, or for readers during a checkpoint
@@ -30,6 +30,7 @@ def connect_to_write(
 
     Raises NotOurs where a file of real tickets is opened for tests, or the other way round.
     """
+    _tighten(path)
     connection = _connect(path.as_uri())
     try:
         version = schema.version_of(connection)
@@ -124,6 +125,17 @@ def _check_sqlite() -> None:
 def _connect(uri: str) -> sqlite3.Connection:
     # Connections are closed by another thread than the one that uses them.
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _tighten(path: Path) -> None:
+    """Makes the file and what SQLite keeps beside it its owner's alone, and says so: it may have come by `cp`."""
+    for file in (path, beside(path, WAL), beside(path, SHM)):
+        if os.name == "nt" or not file.is_file():
+            continue
+        mode = file.stat().st_mode & 0o777
+        if mode & 0o077:
+            file.chmod(0o600)
+            LOG.warning("%s had mode %04o, which lets others in: it is now 0600, its owner's alone.", file, mode)
 
 
 def _check_purpose(connection: sqlite3.Connection, for_tests: bool) -> None:

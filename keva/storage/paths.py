@@ -1,5 +1,6 @@
 """The files beside a database, and their names."""
 
+import os
 import time
 from pathlib import Path
 
@@ -17,4 +18,4 @@ def free_name(path: Path, label: str) -> Path:
     """A path beside `path` that does not exist yet: its name, the label, the time, and a number if need be."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     names = (path.with_name(f"{path.name}.{label}-{stamp}{count}") for count in ("", *(f"-{n}" for n in range(2, 100))))
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not os.path.lexists(name))

@@ -1,5 +1,6 @@
 """The write-ahead log of a database: folded into the file once it is long."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -10,11 +11,24 @@ class Wal:
     """The file at `path`, of a connection that does not checkpoint by itself."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("rb", buffering=0)
         self._checkpoint_at = CHECKPOINT_PAGES
 
     def close(self) -> None:
         self._file.close()
+
+    def is_in_place(self) -> bool:
+        """False once the file that is open is no longer the one at its path: a crash would lose what is in it."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
+        except OSError:
+            return False
+
+    def rescue(self, connection: sqlite3.Connection, database: Path) -> None:
+        """Folds one that was deleted into the file while it is still open, unless another wrote the file since."""
+        if os.fstat(self._file.fileno()).st_mtime_ns >= os.stat(database).st_mtime_ns:
+            connection.execute("PRAGMA wal_checkpoint").fetchall()
 
     def checkpoint(self, connection: sqlite3.Connection) -> None:
         """Folds it into the file once it is long, so that it is written anew from its start."""

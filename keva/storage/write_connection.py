@@ -8,6 +8,7 @@ from keva.errors import Unavailable
 from keva.log import LOG
 from keva.storage import disk
 from keva.storage.lock import FileLock
+from keva.storage.paths import WAL, beside
 from keva.storage.pool import CLOSED
 from keva.storage.transaction import Reader
 from keva.storage.wal import Wal
@@ -15,6 +16,7 @@ from keva.storage.wal import Wal
 PATIENCE = 1.0  # seconds for another process's transaction: a key is made in milliseconds, an import takes longer
 _TAKEN = "Another Keva command is writing to the database: try again."
 _REPLACED = "The database file was moved or replaced: nothing is stored until Keva is started again."
+_NO_WAL = "The database's -wal file was moved or deleted: nothing is stored until Keva is started again."
 _BROKEN = "The disk failed while writing: nothing is stored until Keva is started again; reads go on."
 
 
@@ -25,10 +27,10 @@ class WriteConnection:
     """
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], lock: FileLock, wal: Path, is_in_place: Callable[[], bool]
+        self, connect: Callable[[], sqlite3.Connection], lock: FileLock, path: Path, is_in_place: Callable[[], bool]
     ) -> None:
         self.broken = False  # a sync failed: nothing is written any more
-        self._connect, self._lock, self._wal_path, self._is_in_place = connect, lock, wal, is_in_place
+        self._connect, self._lock, self._path, self._is_in_place = connect, lock, path, is_in_place
         self._connection: sqlite3.Connection | None = None
         self._wal: Wal | None = None
         self._patience = PATIENCE
@@ -47,7 +49,7 @@ class WriteConnection:
         if self._connection is None:
             self._connection = self._connect()
         if self._wal is None:
-            self._wal = Wal(self._wal_path)
+            self._wal = Wal(beside(self._path, WAL))
         return self._connection
 
     def begin(self) -> None:
@@ -58,9 +60,12 @@ class WriteConnection:
         if not self._is_in_place():
             raise Unavailable(_REPLACED)
         try:
-            self.open()
+            connection = self.open()
         except (sqlite3.Error, OSError) as error:
             raise Unavailable(disk.OTHERWISE, 1) from error
+        if self._wal and not self._wal.is_in_place():
+            self._rescue(self._wal, connection)
+            raise Unavailable(_NO_WAL)
         self.run("BEGIN IMMEDIATE")
 
     def run(self, sql: str) -> None:
@@ -119,6 +124,12 @@ class WriteConnection:
         if error and not self.broken and (disk.sync_failed(error) or disk.sync_failed(error.__cause__)):
             self.broken = True
             LOG.error(_BROKEN)
+
+    def _rescue(self, wal: Wal, connection: sqlite3.Connection) -> None:
+        try:
+            wal.rescue(connection, self._path)
+        except (sqlite3.DatabaseError, OSError) as error:
+            LOG.error("What was stored last may be lost when Keva is killed: %s", error)
 
     def lock(self) -> None:
         try:
