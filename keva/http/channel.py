@@ -20,8 +20,6 @@
 
 import socket
 import struct
-import threading
-from collections import deque
 from contextlib import suppress
 from enum import Enum
 from functools import partial
@@ -32,6 +30,7 @@ from waitress import wasyncore
 
 from keva.clocks import elapsed as now
 from keva.http.hooks import Aborted
+from keva.http.outgoing import FULL, LOW, Outgoing
 from keva.http.parser import RequestParser
 from keva.http.refusals import ProtocolError
 from keva.http.task import Task
@@ -43,19 +42,9 @@ if TYPE_CHECKING:
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 120.0
-# How much of an answer has to be taken in which time: more of it while other answers have to wait for room.
-SEND_SECONDS = 30.0
-SEND_BYTES = 64 * 1024
-SEND_BYTES_WHILE_OTHERS_WAIT = 8 * 1024 * 1024
 LINGER_SECONDS = 3.0
 LINGER_BYTES = 32 * 1024 * 1024
-# A worker stops making an answer when so much of it waits to be read, and goes on when so little is left.
-FULL = 256 * 1024
-LOW = 64 * 1024
-# What waits on each connection up to here is bounded by their number; only what is beyond counts in the budget.
-SMALL_ANSWER = 64 * 1024
 _RECEIVE = 16 * 1024
-_SEND = 64 * 1024
 
 LATE_HEAD = f"The request did not arrive within {HEAD_SECONDS:.0f} seconds: send its first line and headers at once."
 LATE_BODY = f"The body did not arrive within {BODY_SECONDS:.0f} seconds: send it at once, or less of it."
@@ -73,17 +62,14 @@ class Channel(wasyncore.dispatcher):
 
     def __init__(self, server: "Listener", sock: socket.socket, addr: Any, _: Any, map: dict[int, Any]) -> None:
         self.server = server
-        self.lock = threading.RLock()  # of what waits to be sent, and of who answers
+        self.outgoing = Outgoing(server.answers)
+        self.lock = self.outgoing.lock  # also of who answers
         self.task: Task | None = None
         self.paused = False
         self.rest = b""
-        self.unsent = 0  # bytes of answers that the system has not taken yet
         self._arriving: RequestParser | None = None
-        self._pieces: deque[memoryview] = deque()
-        self._charged = 0  # of the budget
-        self._closes = self._refused = self._broken = False
-        self._sent = self._discarded = 0
-        self._window: tuple[float, int] | None = None  # since when the client should read, and what was sent by then
+        self._closes = self._refused = False
+        self._discarded = 0
         super().__init__(sock, map)
         self.connected, self.addr = True, addr
         self._enter(Phase.NEW, HEAD_SECONDS)
@@ -103,7 +89,7 @@ class Channel(wasyncore.dispatcher):
         return self.phase is not Phase.ANSWER
 
     def writable(self) -> bool:
-        return bool(self.unsent or self._broken) or self._may_resume()
+        return bool(self.outgoing.unsent or self.outgoing.broken) or self._may_resume()
 
     def handle_read(self) -> None:
         data = self.recv(_RECEIVE)  # which closes at the client's end
@@ -114,12 +100,10 @@ class Channel(wasyncore.dispatcher):
             self._feed()
 
     def handle_write(self) -> None:
-        with self.lock:
-            self._send()
-        if self._broken:
+        self.outgoing.send(self.socket)
+        if self.outgoing.broken:
             self.handle_close()
         else:
-            self._settle()
             self._go_on()
 
     def handle_error(self) -> None:
@@ -128,10 +112,8 @@ class Channel(wasyncore.dispatcher):
 
     def handle_close(self) -> None:
         with self.lock:
-            self._pieces.clear()
-            self.unsent = 0
+            self.outgoing.clear()
             self.close()
-        self._settle()
         self.rest = b""
         if self._arriving:
             self._arriving.close()
@@ -144,10 +126,10 @@ class Channel(wasyncore.dispatcher):
 
     def sweep(self) -> None:
         """Ends what is overdue; called about once a second."""
-        moment = now()
         if self.phase is Phase.ANSWER:
-            self._sweep_answer(moment)
-        elif moment > self.deadline:
+            if self.outgoing.is_overdue():
+                self.handle_close()
+        elif now() > self.deadline:
             self._end_wait()
 
     def is_quiet(self) -> bool:
@@ -169,7 +151,7 @@ class Channel(wasyncore.dispatcher):
                 self._refuse(task.request, refusal)
         elif self._arriving:
             self._fail(refusal)
-        elif not self.unsent:
+        elif not self.outgoing.unsent:
             self.handle_close()
 
     def _feed(self) -> None:
@@ -221,9 +203,9 @@ class Channel(wasyncore.dispatcher):
             self.handle_close()
 
     def _may_resume(self) -> bool:
-        if self.task is None or not self.paused or self.unsent > LOW:
+        if self.task is None or not self.paused or self.outgoing.unsent > LOW:
             return False
-        return self.server.answers.has_room(self._charge_with(len(self.task.waiting) or FULL))
+        return self.outgoing.has_room(len(self.task.waiting) or FULL)
 
     def _go_on(self) -> None:
         """Does what comes next in an answer: its next piece, the next request, or the end."""
@@ -233,7 +215,7 @@ class Channel(wasyncore.dispatcher):
             if self._may_resume():
                 self.paused = False
                 self.server.add_task(self.task)
-        elif not self.unsent:
+        elif not self.outgoing.unsent:
             if self._closes:
                 self._close_gracefully()
             else:
@@ -250,21 +232,6 @@ class Channel(wasyncore.dispatcher):
             self._closes, self._refused = task.closes, task.refused
         self.paused = not done
         self._go_on()
-
-    def _sweep_answer(self, moment: float) -> None:
-        """Cuts a client off that does not read, or reads too little while others wait for room."""
-        if not self.unsent:
-            self._window = None
-            return
-        began, sent = self._window or (moment, self._sent)
-        if self._window is None or self._sent - sent >= self._expected():
-            self._window = moment, self._sent
-        elif moment > began + SEND_SECONDS:
-            self.handle_close()
-
-    def _expected(self) -> int:
-        waits = now() - self.server.answers.refused_at < SEND_SECONDS
-        return SEND_BYTES_WHILE_OTHERS_WAIT if waits else SEND_BYTES
 
     def _close_gracefully(self) -> None:
         """Ends the connection; after a refusal it reads on for a while, since closing upon unread data is a reset."""
@@ -291,15 +258,8 @@ class Channel(wasyncore.dispatcher):
 
     def write(self, data: bytes) -> None:
         """Sends what can be sent at once; the loop sends the rest. Aborted when the client is gone."""
-        with self.lock:
-            if not self.connected or self._broken:
-                raise Aborted
-            # Cut up, so that what is sent can be let go of: a piece may be of megabytes, and its rest wait for long.
-            self._pieces.extend(memoryview(data[at : at + _SEND]) for at in range(0, len(data), _SEND))
-            self.unsent += len(data)
-            self._send()
-        self._settle()
-        if self.unsent or self._broken:
+        self.outgoing.add(data, self.socket)
+        if self.outgoing.unsent or self.outgoing.broken:
             self.server.pull_trigger()
 
     def send_refusal(self, refusal: ProtocolError, request: RequestParser) -> None:
@@ -308,28 +268,6 @@ class Channel(wasyncore.dispatcher):
         self.server.on_refusal(method, path, refusal.status, refusal.sentence, request.began)
         with suppress(Aborted):  # the client is gone
             self.write(refusal.answer(method))
-
-    def is_full(self) -> bool:
-        return self.unsent >= FULL
-
-    def has_room(self) -> bool:
-        """Whether more may be made of an answer; as long as not, others wait too."""
-        return self.server.answers.has_room(self._charge_with(FULL)) or self.server.answers.note_want()
-
-    def reserve(self, size: int) -> bool:
-        """Room for so many more bytes that wait to be read; False while all connections hold too many."""
-        with self.lock:
-            more = self._charge_with(size)
-            if more > 0 and not self.server.answers.reserve(more):
-                return False
-            self._charged += max(0, more)
-            return True
-
-    def overdraw(self, size: int) -> None:
-        with self.lock:
-            more = max(0, self._charge_with(size))
-            self.server.answers.overdraw(more)
-            self._charged += more
 
     def ends_soon(self) -> bool:
         """The server stops, and no other request has come in."""
@@ -346,29 +284,3 @@ class Channel(wasyncore.dispatcher):
         """Has the connection end by a reset, whatever was sent."""
         with suppress(OSError):  # the client has gone by itself
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    def _send(self) -> None:
-        try:
-            while self._pieces:
-                sent = self.socket.send(self._pieces[0])
-                self._sent += sent
-                self.unsent -= sent
-                if sent == len(self._pieces[0]):
-                    self._pieces.popleft()
-                else:
-                    self._pieces[0] = self._pieces[0][sent:]
-        except BlockingIOError:
-            return
-        except OSError:  # the client is gone, which the loop makes of it
-            self._broken = True
-
-    def _charge_with(self, size: int) -> int:
-        return self.unsent + size - SMALL_ANSWER - self._charged
-
-    def _settle(self) -> None:
-        """Gives back what the client has read by now."""
-        with self.lock:
-            surplus = min(self._charged, -self._charge_with(0))
-            if surplus > 0:
-                self.server.answers.release(surplus)
-                self._charged -= surplus

@@ -101,7 +101,7 @@ class Task:
             self._write(piece)
             if self._written == self._length:
                 break
-            if self._channel.is_full() or self._written >= end_of_turn or not self._channel.has_room():
+            if self._written >= end_of_turn or not self._channel.outgoing.takes_more():
                 return False
         self._finish()
         return True
@@ -140,18 +140,18 @@ class Task:
 
     def _write_at_once(self, data: bytes) -> None:
         """What start_response gives: an older way to answer, which does not wait for the client."""
-        self._channel.overdraw(len(data))
+        self._channel.outgoing.overdraw(len(data))
         self._write(data)
 
     def _reserve(self, size: int) -> bool:
         """False when the piece has to wait for room; what is answered once something was stored does not."""
-        if self._channel.reserve(size):
+        if self._channel.outgoing.reserve(size):
             return True
         if self._wrote_head:
             return False
         if self._head.method in ("GET", "HEAD"):
             raise ProtocolError(503, refusals.TOO_MANY_ANSWERS)
-        self._channel.overdraw(size)
+        self._channel.outgoing.overdraw(size)
         return True
 
     def _write(self, piece: bytes) -> None:

@@ -80,13 +80,17 @@ class Workers(ThreadedTaskDispatcher):
             return self.queue.take_first_calls(since)
 
     def end(self, seconds: float) -> None:
-        """Waits at most so long for them to finish what they are at."""
+        """Waits at most so long for them to finish what they are at, and lets go of what is still queued."""
         with self._counting:
             self._wanted = None
             self.set_thread_count(0)
         over = now() + seconds
         for thread in self._started:
             thread.join(max(0.0, over - now()))
+        with self.lock:
+            left = [self.queue.popleft() for _ in range(len(self.queue))]
+        for task in left:
+            task.close()
 
     def _change(self, by: int) -> None:
         with self._counting:

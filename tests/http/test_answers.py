@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from keva.http import budget, channel, server
+from keva.http import budget, outgoing, server
 
-from .serving import GET, MIB, LongAnswer, Running, is_refusal, read_answer, read_chunks, running, wait_until
+from .serving import GET, HELD, MIB, LongAnswer, Running, is_refusal, read_answer, read_chunks, running, wait_until
 
 LONG = b"GET /long HTTP/1.1\r\nHost: desk\r\n\r\n"
 OLD = b"GET /long HTTP/1.0\r\n\r\n"
@@ -129,6 +129,22 @@ def test_the_stop_cuts_what_is_not_read_and_closes_it(monkeypatch: pytest.Monkey
         assert is_cut_off(client)
 
 
+def test_the_stop_closes_an_answer_that_waits_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.1)
+    with running(threads=1) as running_server:
+        client = running_server.send(LONG)
+        read_answer(client)
+        answer = long_answer(running_server)
+        wait_until(lambda: all(each.paused for each in running_server.channels))
+        running_server.send(HELD)
+        running_server.wait_for_calls(2)
+        chunks = read_chunks(client)
+        wait_until(lambda: bool(next(chunks)) and len(running_server.server._workers.queue) == 1, 10)
+        running_server.stop()
+        assert answer.closed.is_set()
+        chunks.close()
+
+
 def test_a_client_that_resets_its_connection_is_no_failure(
     running_server: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -190,7 +206,7 @@ def test_an_answer_under_way_waits_for_room_and_goes_on(running_server: Running)
 
 
 def test_who_stops_reading_is_cut_off(running_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(outgoing, "SEND_SECONDS", 0.3)
     client = running_server.send(LONG)
     assert long_answer(running_server).closed.wait(10)
     assert is_cut_off(client)
@@ -200,9 +216,9 @@ def test_who_reads_slowly_is_cut_off_once_others_wait_for_room(
     running_server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = 0.0
-    for module in (channel, budget):
+    for module in (outgoing, budget):
         monkeypatch.setattr(module, "now", lambda: moment)
-    monkeypatch.setattr(channel, "SEND_BYTES", 0)
+    monkeypatch.setattr(outgoing, "SEND_BYTES", 0)
     client = running_server.send(LONG)
     read_answer(client)
     answer, chunks = long_answer(running_server), read_chunks(client)

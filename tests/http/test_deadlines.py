@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from keva.http import channel, server
+from keva.http import channel, outgoing, server
 
 from .serving import GET, HELD, MIB, Running, is_refusal, read_answer, wait_until
 
@@ -72,7 +72,7 @@ def test_a_kept_connection_at_rest_is_closed_without_a_word(
 def test_who_does_not_read_is_closed_and_holds_no_thread(
     running_server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "SEND_SECONDS", 1.0)
+    monkeypatch.setattr(outgoing, "SEND_SECONDS", 1.0)
     running_server.app.answer = b"a" * (20 * MIB)
     deaf = [running_server.send(GET) for _ in range(8)]
     running_server.wait_for_calls(8)
