@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from keva.http import budget, outgoing, server
+from keva.http import budget, channel, outgoing, server
 
 from .serving import GET, HELD, MIB, LongAnswer, Running, is_refusal, read_answer, read_chunks, running, wait_until
 
@@ -143,6 +143,36 @@ def test_the_stop_closes_an_answer_that_waits_for_a_thread(monkeypatch: pytest.M
         running_server.stop()
         assert answer.closed.is_set()
         chunks.close()
+
+
+def test_an_answer_whose_connection_was_closed_while_it_was_made_is_closed_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr(server, "LAST_WORDS_SECONDS", 5.0)
+    with running() as running_server:
+
+        def pieces() -> Iterator[bytes]:
+            yield b"a"
+            client.close()  # so that the stop waits for the worker alone
+            wait_until(lambda: not running_server.channels)
+            running_server.answers.overdraw(1 << 40)  # and the piece would have to wait for room
+            yield b"b" * 300_000
+
+        running_server.app.pieces = pieces
+        client = running_server.send(LONG)
+        answer = long_answer(running_server)
+        wait_until(lambda: answer.made > 0)
+        monkeypatch.setattr(server.Server, "_channels", lambda self: closed_at_once(self._listener.channels))
+        running_server.stop()
+        assert answer.closed.is_set()
+        running_server.answers.release(1 << 40)
+
+
+def closed_at_once(channels: set[channel.Channel]) -> list[channel.Channel]:
+    for each in list(channels):
+        each.handle_close()
+    return []
 
 
 def test_a_client_that_resets_its_connection_is_no_failure(

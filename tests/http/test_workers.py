@@ -1,6 +1,9 @@
 """The threads that call the application: what waits keeps none of them."""
 
 import threading
+from types import SimpleNamespace
+
+from keva.http.workers import Turns
 
 from .serving import GET, read_answer, running, wait_until
 
@@ -25,6 +28,14 @@ def test_a_call_that_waits_holds_up_no_stop() -> None:
         running_server.release_in_the_stop()
         running_server.stop()
         assert [read_answer(client).status for client in waiting] == [200] * 5
+
+
+def test_first_calls_and_answers_that_go_on_have_their_turns() -> None:
+    turns = Turns()
+    for name in ("long 1", "long 2", "long 3", "new 1", "new 2"):
+        turns.append(SimpleNamespace(name=name, begun=name.startswith("long"), queued_at=0.0))
+    order = [turns.popleft().name for _ in range(len(turns))]
+    assert order in (["long 1", "new 1", "long 2", "new 2", "long 3"], ["new 1", "long 1", "new 2", "long 2", "long 3"])
 
 
 def workers() -> int:
