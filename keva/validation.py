@@ -29,6 +29,7 @@ _WRONG = {
     "string_too_short": "must not be blank",
     "string_too_long": "is too long: at most {max_length} characters",
     "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",

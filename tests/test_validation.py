@@ -67,9 +67,18 @@ def test_an_email_holds_no_character_that_is_no_letter_mark_or_number(character)
 
 
 def test_very_many_wrong_values_are_told_in_a_few_words():
-    wrong = {**LINE, "tags": [1] * 5000}
     with pytest.raises(Invalid, match="and 4995 more") as refused:
-        validate(TicketRecord, wrong)
-    assert refused.value.details[0] == {"field": "tags.0", "message": "must be text"}
+        validate(TicketRecord, {**LINE, "messages": [{}] * 5000})
+    assert refused.value.details[0] == {"field": "messages.0.body", "message": "is required"}
     with pytest.raises(Invalid, match="5000 values do not fit"):
-        validate(TicketRecord, {**LINE, "tags": ["a"] * 100 + [1] * 5000})
+        validate(TicketRecord, {**LINE, "messages": [{"body": "a"}] * 100 + [{}] * 5000})
+
+
+def test_a_list_that_is_too_long_says_how_long_it_may_be():
+    with pytest.raises(Invalid, match=r"^tags must hold at most \d+\.$"):
+        validate(TicketRecord, {**LINE, "tags": ["a"] * 100_000})
+
+
+def test_a_wrong_field_of_a_message_is_told_the_messages_fields():
+    with pytest.raises(Invalid, match=r"\(did you mean senderName\?\), which takes id, ticketId, direction"):
+        validate(TicketRecord, {**LINE, "messages": [{"body": "b", "sender_name": "a"}]})
