@@ -95,3 +95,47 @@ END;
 CREATE TRIGGER tickets_cannot_be_moved BEFORE UPDATE OF seq, workspace ON tickets BEGIN
   SELECT raise(ABORT, 'tickets cannot be moved: ticket_counts would be wrong');
 END;
+
+-- What happened, in order: the history of every ticket, and the queue of every webhook. An event is stored in the
+-- transaction of its change; what is told of it is made from the rows it names, so that no text is kept twice.
+CREATE TABLE events (
+  seq         INTEGER PRIMARY KEY,
+  id          TEXT NOT NULL,                     -- random and never looked up: no index, which each create would pay
+  type        TEXT NOT NULL CHECK (type IN ('ticket.created', 'ticket.updated', 'ticket.closed', 'message.created')),
+  ticket      INTEGER REFERENCES tickets (seq),  -- null: made up by a test
+  message     INTEGER REFERENCES messages (seq),
+  details     TEXT CHECK (details IS NULL OR json_valid(details)),  -- what the rows no longer tell: the first priority, what changed
+  done_by     TEXT NOT NULL,                     -- a key's id or a user's, 'fixed key', or 'keva' for a test
+  created_at  TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX events_of_ticket ON events (ticket);
+
+CREATE TABLE webhooks (
+  seq            INTEGER PRIMARY KEY,
+  id             TEXT NOT NULL UNIQUE,
+  url            TEXT,                               -- null: a function of a test's
+  types          TEXT CHECK (json_type(types) = 'array'),  -- null: all
+  workspace      INTEGER REFERENCES workspaces (seq),      -- null: all
+  secret         BLOB NOT NULL CHECK (length(secret) = 32),
+  old_secret     BLOB CHECK (length(old_secret) = 32),
+  old_until      REAL,                               -- epoch seconds, as all times of deliveries are
+  cursor         INTEGER NOT NULL,                   -- the seq of the last event that was tried or passed over
+  failing_since  REAL,
+  off_because    TEXT,
+  created_at     TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE deliveries (
+  webhook   INTEGER NOT NULL REFERENCES webhooks (seq),
+  event     INTEGER NOT NULL REFERENCES events (seq),
+  tries     INTEGER NOT NULL,
+  status    INTEGER,  -- of the last answer
+  error     TEXT,     -- why the last try failed; null: delivered
+  answer    TEXT,     -- how the last answer began
+  tried_at  REAL NOT NULL,
+  next_at   REAL,     -- null: settled
+  PRIMARY KEY (webhook, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX deliveries_due ON deliveries (webhook, next_at) WHERE next_at IS NOT NULL;

@@ -22,6 +22,7 @@ WRITE: Final = "tickets:write"
 SCOPES = (READ, WRITE)
 EVERYTHING = "everything"  # both scopes and all workspaces
 KEY_PREFIX = "keva_live_"
+FIXED_KEY = "fixed key"  # who did what the fixed key did, which has no id
 
 _ALPHABET = (string.digits + string.ascii_lowercase).encode()
 # Random bytes to characters: the top four of 256 are left out, so that each of the 36 is as likely as the others.
@@ -63,6 +64,11 @@ class Caller:
     key: str | None
     scopes: tuple[str, ...]
     workspace: int | None
+
+    @property
+    def actor(self) -> str:
+        """Who does what this caller does, for the history."""
+        return self.key or FIXED_KEY
 
     def needs(self, scope: str) -> None:
         if scope == EVERYTHING:

@@ -27,6 +27,8 @@ Time = Annotated[str, Field(pattern=times.PATTERN, description="UTC, whole secon
 TicketId = Annotated[str, Field(pattern="^tkt_[0-9A-Za-z_-]{1,64}$")]
 MessageId = Annotated[str, Field(pattern="^msg_[0-9A-Za-z_-]{1,64}$")]
 WorkspaceId = Annotated[str, Field(pattern="^ws_[0-9A-Za-z_-]{1,64}$")]
+WebhookId = Annotated[str, Field(pattern="^hook_[0-9A-Za-z_-]{1,64}$")]
+EventId = Annotated[str, Field(pattern="^evt_[0-9A-Za-z_-]{1,64}$")]
 
 OMITTED: Any = None  # default of an optional field for which an explicit null is rejected
 

@@ -3,9 +3,11 @@
 # A ticket or a message outside SQL is its JSON text, made by SQLite as the API shows it: most doors pass it on as it
 # is, and whoever needs a dict loads it.
 
+import json
 from collections.abc import Generator
 from typing import Any
 
+from keva import events
 from keva.errors import NotFound
 from keva.identity import Caller, is_id
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
@@ -51,6 +53,16 @@ Rows = Generator[tuple[int, str], None, None]  # each a seq, and the JSON of a t
 
 BLOCK = 4096  # as in schema.sql, which says why
 _NO_SEQ = 2**63 - 1  # above all of them
+
+# What a change may be of, by its column, and the SQL of its value; the API's changes are of the first three.
+_CHANGEABLE = {
+    "status": "status",
+    "priority": "priority",
+    "assigned_to": "assigned_to",
+    "resolution_type": "resolution_type",
+    "tags": "json(tags)",
+}
+_TOLD = {"status": "status", "priority": "priority", "assigned_to": "assignedTo"}  # by an event, under these names
 
 # A caller of one workspace meets nothing of another; None reaches all.
 _WITHIN_REACH = "id = :id AND (:workspace IS NULL OR workspace = :workspace)"
@@ -134,6 +146,7 @@ def create(tx: Transaction, caller: Caller, new: NewTicket) -> tuple[str, str]:
         body=new.body, sender_email=new.customer_email, sender_name=new.customer_name, direction="inbound"
     )
     _insert_message(tx, seq, ticket_id, first)
+    events.record(tx, caller, "ticket.created", seq, details={"priority": "medium"})
     return ticket_id, ticket
 
 
@@ -149,12 +162,12 @@ def update(tx: Transaction, caller: Caller, ticket_id: str, change: TicketChange
     The old values are read first, which is safe because there is one writer at a time.
     """
     row = tx.one(
-        f"SELECT seq, status, priority, assigned_to FROM tickets WHERE {_WITHIN_REACH}", _reach(caller, ticket_id)
+        f"SELECT seq, {', '.join(_CHANGEABLE.values())} FROM tickets WHERE {_WITHIN_REACH}", _reach(caller, ticket_id)
     )
     seq, *old = _found(row)
-    before = dict(zip(("status", "priority", "assigned_to"), old, strict=True))
-    after = {column: getattr(change, column) for column in before if column in change.model_fields_set}
-    changed = {column: value for column, value in after.items() if value != before[column]}
+    before = dict(zip(_CHANGEABLE, old, strict=True))
+    sent = {column: _as_stored(getattr(change, column)) for column in _CHANGEABLE if column in change.model_fields_set}
+    changed = {column: value for column, value in sent.items() if value != before[column]}
     if not changed:
         return get(tx, caller, ticket_id)
     columns = ", ".join(f"{column} = :{column}" for column in changed)
@@ -162,7 +175,25 @@ def update(tx: Transaction, caller: Caller, ticket_id: str, change: TicketChange
         f"UPDATE tickets SET {columns}, updated_at = :now WHERE seq = :seq RETURNING {TICKET_JSON}",
         {**changed, "seq": seq, "now": tx.now},
     )
+    _record_change(tx, caller, seq, before, changed)
     return str(row[0])
+
+
+def _record_change(tx: Transaction, caller: Caller, seq: int, before: dict[str, Any], changed: dict[str, Any]) -> None:
+    """One event for what changed and, after it, one for a ticket that is solved or closed by it."""
+    told = {
+        name: {"from": before[column], "to": changed[column]} for column, name in _TOLD.items() if column in changed
+    }
+    if told:
+        events.record(tx, caller, "ticket.updated", seq, details={"changes": told})
+    if changed.get("status") in ("solved", "closed"):
+        resolution_type = (before | changed)["resolution_type"]
+        details = {"resolution": changed["status"], "resolutionType": resolution_type}
+        events.record(tx, caller, "ticket.closed", seq, details=details)
+
+
+def _as_stored(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if isinstance(value, list) else value
 
 
 def list_messages(reader: Reader, caller: Caller, ticket_id: str, after: int = 0, until: int = _NO_SEQ) -> Rows:
@@ -200,17 +231,21 @@ def add_message(tx: Transaction, caller: Caller, ticket_id: str, new: NewMessage
         f"UPDATE tickets SET updated_at = :now WHERE {_WITHIN_REACH} RETURNING seq",
         {**_reach(caller, ticket_id), "now": tx.now},
     )
-    return _insert_message(tx, _found(row)[0], ticket_id, new)
+    ticket = _found(row)[0]
+    message, added = _insert_message(tx, ticket, ticket_id, new)
+    events.record(tx, caller, "message.created", ticket, message)
+    return added
 
 
-def _insert_message(tx: Transaction, ticket: int, ticket_id: str, new: NewMessage) -> str:
-    row = tx.insert(
+def _insert_message(tx: Transaction, ticket: int, ticket_id: str, new: NewMessage) -> tuple[int, str]:
+    """Gives the message's seq and its JSON."""
+    row: tuple[int, str] = tx.insert(
         "msg",
         f"""
         INSERT INTO messages (id, ticket, direction, sender_email, sender_name, body, body_html, created_at)
         VALUES (:id, :ticket, :direction, :sender_email, :sender_name, :body, :body_html, :now)
         ON CONFLICT (id) DO NOTHING
-        RETURNING {message_json(":ticket_id")}
+        RETURNING seq, {message_json(":ticket_id")}
         """,
         {
             "ticket": ticket,
@@ -223,7 +258,7 @@ def _insert_message(tx: Transaction, ticket: int, ticket_id: str, new: NewMessag
             "now": tx.now,
         },
     )
-    return str(row[0])
+    return row
 
 
 def _reach(caller: Caller, ticket_id: str) -> dict[str, object]:

@@ -22,9 +22,10 @@ MODULES = {
 FLOORS = [
     {"clocks", "errors", "files", "limits", "log", "patterns", "runtime", "times"},
     {"models", "strict_json"},
-    {"storage", "validation", "http"},
+    {"envelopes", "storage", "validation", "http"},
     {"identity"},
-    {"tickets", "workspaces"},
+    {"events", "workspaces"},
+    {"tickets", "webhooks"},
     {"api", "transfer"},
     {"testing"},
     {"cli"},
@@ -35,6 +36,7 @@ HTTP_IMPORTS = {"clocks", "errors", "limits", "log"}
 IMPORTERS_OF_HTTP = {"testing", "cli"}
 FOR_TYPES_ALONE = {
     ("keva.testing.control", "keva.testing.sandbox"),
+    ("keva.testing.webhook_control", "keva.testing.sandbox"),
     ("keva.pytest_plugin", "keva.testing"),
     ("keva.http.task", "keva.http.channel"),
     ("keva.http.channel", "keva.http.listener"),

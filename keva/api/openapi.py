@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from keva import __version__, models
 from keva.api.registry import Endpoint
+from keva.envelopes import ENVELOPES
 from keva.identity import EVERYTHING, READ, WRITE
 
 _INFO = {
@@ -50,6 +51,18 @@ _REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
 }
 _OF_A_BODY = (413, 415)
 _NEEDED = {READ: f"the scope `{READ}`", WRITE: f"the scope `{WRITE}`", EVERYTHING: "both scopes and all workspaces"}
+_SIGNED = [
+    {"name": name, "in": "header", "required": True, "description": told, "schema": {"type": "string"}}
+    for name, told in {
+        "webhook-id": "The event's id, the same at every try",
+        "webhook-timestamp": "When this try was made, in epoch seconds",
+        "webhook-signature": "By Standard Webhooks 1.0: `v1,` and HMAC-SHA256 of `id.timestamp.body` in base64",
+    }.items()
+]
+_IDS = {
+    "ticket_id": TypeAdapter(models.TicketId).json_schema(),
+    "webhook_id": TypeAdapter(models.WebhookId).json_schema(),
+}
 _HEALTHY = {
     "type": "object",
     "properties": {"status": {"const": "ok"}},
@@ -70,6 +83,7 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
         "paths": paths | {"/healthz": {"get": _health()}},
+        "webhooks": {kind: {"post": _webhook(kind, model)} for kind, model in ENVELOPES.items()},
         "components": {"securitySchemes": _SCHEMES, "schemas": _schemas(endpoints)},
     }
 
@@ -100,10 +114,21 @@ def _health() -> dict[str, Any]:
     }
 
 
+def _webhook(kind: str, envelope: type[BaseModel]) -> dict[str, Any]:
+    """What a receiver is sent, and what it should answer."""
+    return {
+        "operationId": f"on_{kind.replace('.', '_')}",
+        "summary": (envelope.__doc__ or "").rstrip("."),
+        "security": [],
+        "parameters": _SIGNED,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(envelope)}}},
+        "responses": {"2XX": {"description": "Delivered"}, "410": {"description": "No more, please"}},
+    }
+
+
 def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ids = re.findall(r"<(\w+)>", endpoint.path)
-    schema = _schema(models.Ticket)["properties"]["id"]
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in ids]
+    return [{"name": name, "in": "path", "required": True, "schema": _IDS[name]} for name in ids]
 
 
 def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
@@ -153,9 +178,8 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _schemas(endpoints: list[Endpoint]) -> dict[str, Any]:
-    wanted = [model for endpoint in endpoints for model in (endpoint.answer, endpoint.body) if model] + [
-        models.ErrorBody
-    ]
+    of_calls = [model for endpoint in endpoints for model in (endpoint.answer, endpoint.body) if model]
+    wanted: list[type[BaseModel]] = [*of_calls, models.ErrorBody, *ENVELOPES.values()]
     _, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(wanted)],
         ref_template="#/components/schemas/{model}",

@@ -59,6 +59,16 @@ def open_database(db: Path, create: bool = False) -> Iterator[Database]:
         database.close()
 
 
+@contextmanager
+def undone_unless_shown(noun: str) -> Iterator[None]:
+    """Has what was written undone where nobody can read its secret or its id."""
+    try:
+        yield
+    except (streams.OutputFailed, BrokenPipeError) as error:
+        reason = getattr(error, "sentence", "Standard output is not read by anybody.")
+        raise streams.OutputFailed(f"{reason} No {noun} was made.") from error
+
+
 class Progress:
     """How far a command is, on standard error, for a person who waits longer than a second."""
 

@@ -1,14 +1,12 @@
 """The commands for keys and workspaces, which a running server heeds at its next request."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from keva import identity, workspaces
 from keva.cli import streams
-from keva.cli.common import open_database, show_table, takes
+from keva.cli.common import open_database, show_table, takes, undone_unless_shown
 from keva.cli.settings import DB
 
 
@@ -16,16 +14,6 @@ def _one_line(_: click.Context, __: click.Parameter, name: str) -> str:
     if not name.strip() or not name.isprintable() or len(name) > 255:
         raise click.BadParameter("a name is one line of 1 to 255 characters.")
     return name
-
-
-@contextmanager
-def _undone_unless_shown(noun: str) -> Iterator[None]:
-    """Has what was written undone where nobody can read its secret or its id."""
-    try:
-        yield
-    except (streams.OutputFailed, BrokenPipeError) as error:
-        reason = getattr(error, "sentence", "Standard output is not read by anybody.")
-        raise streams.OutputFailed(f"{reason} No {noun} was made.") from error
 
 
 @click.group("keys")
@@ -44,7 +32,7 @@ def create_key(db: Path, name: str, workspace: str | None, scopes: tuple[str, ..
     """Make a key, and show it this once."""
     with open_database(db, create=True) as database, database.write() as tx:
         made = identity.create_key(tx, name, scopes or identity.SCOPES, workspace)
-        with _undone_unless_shown("key"):
+        with undone_unless_shown("key"):
             streams.show(f"{made['id']}  {made['key']}")
 
 
@@ -79,7 +67,7 @@ def create_workspace(db: Path, name: str) -> None:
     """Make a workspace."""
     with open_database(db, create=True) as database, database.write() as tx:
         made = workspaces.create(tx, name)
-        with _undone_unless_shown("workspace"):
+        with undone_unless_shown("workspace"):
             streams.show(f"{made['id']}  {made['name']}")
 
 

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from keva.errors import Unavailable
 from keva.http.server import Server
 from keva.storage.database import Database
 from keva.testing.sandbox import THREADS, Sandbox
+from keva.webhooks.dispatcher import Dispatcher
 
 _LAST_USED_SECONDS = 10.0
 
@@ -51,14 +52,16 @@ def _serve(
         keyring = identity.Keyring(fixed_key)
         limit = RateLimit(rate_limit, database.clock) if rate_limit else None
         server = Server(create_app(database, keyring, limit, verbose), host=host, port=port, threads=threads)
-        signals.call(server.stop)
+        dispatcher = Dispatcher(database)
+        signals.call(dispatcher.stop_soon, server.stop)
         with database.read() as reader:
             needs_key = fixed_key is None and not identity.list_keys(reader)
         if needs_key:
             _announce_with_first_key(server.url, database)
         else:
             _announce(server.url)
-        with _LastUsed(database, keyring):
+        with _LastUsed(database, keyring), closing(dispatcher):
+            dispatcher.start()
             server.run()
 
 
@@ -72,13 +75,11 @@ def _serve_for_tests(
         with _claimed(sandbox.database):
             server = Server(middleware, host=host, port=port, threads=THREADS, on_refusal=middleware.note_refusal)
 
-            def stop() -> None:
-                middleware.close()
-                server.stop()
-
-            signals.call(stop)
+            signals.call(sandbox.dispatcher.stop_soon, middleware.close, server.stop)
             _announce(server.url, *_told_of_key(server.url, sandbox.key, "A desk for tests, with the API key"))
-            server.run()
+            with closing(sandbox.dispatcher):
+                sandbox.dispatcher.start()
+                server.run()
 
 
 @contextmanager
@@ -99,7 +100,7 @@ def _throw_away_folder(signals: Signals) -> Iterator[Path]:
         folder.mkdir(mode=0o700)
         yield folder
     finally:
-        signals.call(lambda: None)
+        signals.call()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -22,15 +22,15 @@ class Signals:
 
     def __init__(self) -> None:
         self._asked = False
-        self._stop: Callable[[], None] | None = None
+        self._stops: tuple[Callable[[], None], ...] | None = None
         for number in _ENDING:
             signal.signal(number, self._receive)
 
-    def call(self, stop: Callable[[], None]) -> None:
-        """From now on a signal calls `stop`, at once if one has come already."""
-        self._stop = stop
+    def call(self, *stops: Callable[[], None]) -> None:
+        """From now on a signal calls all of `stops`, at once if one has come already."""
+        self._stops = stops
         if self._asked:
-            stop()
+            self._stop(stops)
 
     def let_go(self) -> None:
         """From now on a signal ends the process where it is: there is nothing left to clean up."""
@@ -39,7 +39,11 @@ class Signals:
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         first, self._asked = not self._asked, True
-        if self._stop:
-            self._stop()
+        if self._stops is not None:
+            self._stop(self._stops)
         elif first:
             raise Stopped(number)
+
+    def _stop(self, stops: tuple[Callable[[], None], ...]) -> None:
+        for stop in stops:
+            stop()

@@ -65,4 +65,47 @@ CREATE TRIGGER tickets_cannot_be_moved BEFORE UPDATE OF seq, workspace ON ticket
   SELECT raise(ABORT, 'tickets cannot be moved: ticket_counts would be wrong');
 END;
 """,
+    3: """
+CREATE TABLE events (
+  seq         INTEGER PRIMARY KEY,
+  id          TEXT NOT NULL,
+  type        TEXT NOT NULL CHECK (type IN ('ticket.created', 'ticket.updated', 'ticket.closed', 'message.created')),
+  ticket      INTEGER REFERENCES tickets (seq),
+  message     INTEGER REFERENCES messages (seq),
+  details     TEXT CHECK (details IS NULL OR json_valid(details)),
+  done_by     TEXT NOT NULL,
+  created_at  TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX events_of_ticket ON events (ticket);
+
+CREATE TABLE webhooks (
+  seq            INTEGER PRIMARY KEY,
+  id             TEXT NOT NULL UNIQUE,
+  url            TEXT,
+  types          TEXT CHECK (json_type(types) = 'array'),
+  workspace      INTEGER REFERENCES workspaces (seq),
+  secret         BLOB NOT NULL CHECK (length(secret) = 32),
+  old_secret     BLOB CHECK (length(old_secret) = 32),
+  old_until      REAL,
+  cursor         INTEGER NOT NULL,
+  failing_since  REAL,
+  off_because    TEXT,
+  created_at     TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE deliveries (
+  webhook   INTEGER NOT NULL REFERENCES webhooks (seq),
+  event     INTEGER NOT NULL REFERENCES events (seq),
+  tries     INTEGER NOT NULL,
+  status    INTEGER,
+  error     TEXT,
+  answer    TEXT,
+  tried_at  REAL NOT NULL,
+  next_at   REAL,
+  PRIMARY KEY (webhook, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX deliveries_due ON deliveries (webhook, next_at) WHERE next_at IS NOT NULL;
+""",
 }

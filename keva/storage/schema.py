@@ -10,7 +10,7 @@ from keva.storage.migrations import COUNTED, MIGRATIONS
 
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
-VERSION = 3
+VERSION = 4
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 # Invariants SQLite cannot enforce, by the version that brought them. Each query returns one sentence per violation.

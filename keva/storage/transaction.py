@@ -55,11 +55,15 @@ class Reader:
 
 
 class Transaction(Reader):
-    """One write: `now` is the time that all of its rows carry, `mint(prefix)` makes an id."""
+    """One write: `now` is the time that all of its rows carry, `mint(prefix)` makes an id.
+
+    One that `has_news` calls the writer's `on_news` once it is committed.
+    """
 
     def __init__(self, connection: sqlite3.Connection, now: str, mint: Callable[[str], str]) -> None:
         super().__init__(connection)
         self.now, self.mint = now, mint
+        self.has_news = False
 
     def insert(self, prefix: str, sql: str, values: dict[str, Any]) -> Any:
         """Runs an INSERT ... ON CONFLICT (id) DO NOTHING RETURNING ... under a fresh `:id`, and gives its row.

@@ -56,6 +56,7 @@ class Writer:
 
     def __init__(self, connection: WriteConnection, begin: Callable[[sqlite3.Connection], Transaction]) -> None:
         self.trouble: str | None = None  # why the last write was not stored
+        self.on_news: Callable[[], object] = lambda: None  # called once a transaction that has news is committed
         self._connection, self._begin = connection, begin
         self._turn = Turn()
         self._inside = False  # somebody has the turn, and has not let go of it in order
@@ -275,3 +276,5 @@ class Write:
                 raise
         if error is None:
             self._writer.wait_for_batch(self)
+            if self._transaction and self._transaction.has_news:
+                self._writer.on_news()

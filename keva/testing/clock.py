@@ -1,6 +1,7 @@
 """A clock that can be stopped and moved."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 
@@ -32,12 +33,13 @@ def _seconds_of_sqlite() -> float:
 
 
 class Clock:
-    """Gives epoch seconds when called: the real time, a moved one or a stopped one."""
+    """Gives epoch seconds when called: the real time, a moved one or a stopped one. `on_change` hears of it."""
 
     def __init__(self) -> None:
         self._real_time = _RealTime()
         self._frozen: float | None = None
         self._ahead = 0.0
+        self.on_change: Callable[[], object] = lambda: None
 
     def __call__(self) -> float:
         return self._real_time() + self._ahead if self._frozen is None else self._frozen
@@ -49,6 +51,7 @@ class Clock:
     def freeze(self, time: str | datetime | None = None) -> None:
         """Stops it, now or at `time`: text as the API shows it, or an aware datetime."""
         self._frozen = self() if time is None else _checked(_seconds(time))
+        self.on_change()
 
     def advance(self, seconds: float) -> None:
         """Moves it on (or back), stopped or not."""
@@ -59,10 +62,12 @@ class Clock:
             self._ahead += seconds
         else:
             self._frozen += seconds
+        self.on_change()
 
     def unfreeze(self) -> None:
         """The real time again."""
         self._frozen, self._ahead = None, 0.0
+        self.on_change()
 
 
 def _checked(seconds: float) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keva.testing.sandbox import Sandbox
 
 _BODY_SHOWN = 64 * 1024  # bytes
-_LONGEST_WAIT = 60  # seconds
+LONGEST_WAIT = 60  # seconds
 
 Scope = Literal["tickets:read", "tickets:write"]
 
@@ -55,7 +55,7 @@ class RequestsQuery(Query):
     method: Annotated[Method, AnyCase] = OMITTED
     path: str = OMITTED
     count: Number = Field(default=0, ge=0, description="Wait for that many")
-    wait: Number = Field(default=5, ge=0, le=_LONGEST_WAIT, description="Seconds to wait at most")
+    wait: Number = Field(default=5, ge=0, le=LONGEST_WAIT, description="Seconds to wait at most")
 
 
 class Anything(BaseModel):
@@ -74,35 +74,35 @@ def control_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
 def _desk_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
     registry: list[Endpoint] = []
 
-    @_control(registry, "POST", "reset", answer=None, status=204)
+    @control(registry, "POST", "reset", answer=None, status=204)
     def reset_desk(call: Call) -> Answer:
         """Make the desk as new."""
         sandbox.middleware.reset()
         return Answer("", 204)
 
-    @_control(registry, "POST", "seed", body=Seeds, status=201)
+    @control(registry, "POST", "seed", body=Seeds, status=201)
     def seed_tickets(call: Call) -> Answer:
         """Make tickets."""
         return Answer(f'{{"data":[{",".join(sandbox.seed(call.body.tickets))}]}}', 201)
 
-    @_control(registry, "POST", "keys", body=NewKey, status=201)
+    @control(registry, "POST", "keys", body=NewKey, status=201)
     def make_key(call: Call) -> Answer:
         """Make an API key."""
-        return _data(sandbox.create_key(call.body.scopes or SCOPES, call.body.workspace_id), 201)
+        return data(sandbox.create_key(call.body.scopes or SCOPES, call.body.workspace_id), 201)
 
-    @_control(registry, "POST", "workspaces", body=NewWorkspace, status=201)
+    @control(registry, "POST", "workspaces", body=NewWorkspace, status=201)
     def make_workspace(call: Call) -> Answer:
         """Make a workspace."""
-        return _data({"id": sandbox.create_workspace(call.body.name)["id"], "name": call.body.name}, 201)
+        return data({"id": sandbox.create_workspace(call.body.name)["id"], "name": call.body.name}, 201)
 
-    @_control(registry, "GET", "requests", query=RequestsQuery)
+    @control(registry, "GET", "requests", query=RequestsQuery)
     def list_requests(call: Call) -> Answer:
         """List the calls received since the reset."""
         query = call.query
         if query.count:
             with hooks.waiting(request.environ):
                 sandbox.middleware.wait_for(query.method, query.path, query.count, query.wait)
-        return _data([_request(received) for received in sandbox.middleware.requests(query.method, query.path)])
+        return data([_request(received) for received in sandbox.middleware.requests(query.method, query.path)])
 
     return registry
 
@@ -110,17 +110,17 @@ def _desk_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
 def _fault_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
     registry: list[Endpoint] = []
 
-    @_control(registry, "POST", "faults", body=FaultSpec, status=201)
+    @control(registry, "POST", "faults", body=FaultSpec, status=201)
     def arm_fault(call: Call) -> Answer:
         """Arm a fault."""
-        return _data(_fault(sandbox.middleware.arm(call.body)), 201)
+        return data(_fault(sandbox.middleware.arm(call.body)), 201)
 
-    @_control(registry, "GET", "faults")
+    @control(registry, "GET", "faults")
     def list_faults(call: Call) -> Answer:
         """List the faults that are armed."""
-        return _data([_fault(fault) for fault in sandbox.middleware.faults.all()])
+        return data([_fault(fault) for fault in sandbox.middleware.faults.all()])
 
-    @_control(registry, "DELETE", "faults", answer=None, status=204)
+    @control(registry, "DELETE", "faults", answer=None, status=204)
     def clear_faults(call: Call) -> Answer:
         """End all faults."""
         sandbox.middleware.faults.clear()
@@ -132,31 +132,31 @@ def _fault_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
 def _clock_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
     registry: list[Endpoint] = []
 
-    @_control(registry, "PUT", "clock", body=ClockSetting)
+    @control(registry, "PUT", "clock", body=ClockSetting)
     def set_clock(call: Call) -> Answer:
         """Stop the clock at a time, or let it show the real one."""
         if call.body.now is None:
             sandbox.clock.unfreeze()
         else:
             sandbox.clock.freeze(call.body.now)
-        return _data({"now": sandbox.clock.now})
+        return data({"now": sandbox.clock.now})
 
-    @_control(registry, "POST", "clock/advance", body=ClockAdvance)
+    @control(registry, "POST", "clock/advance", body=ClockAdvance)
     def advance_clock(call: Call) -> Answer:
         """Move the clock on."""
         sandbox.clock.advance(call.body.seconds)
-        return _data({"now": sandbox.clock.now})
+        return data({"now": sandbox.clock.now})
 
     return registry
 
 
-def _control(
+def control(
     registry: list[Endpoint], method: str, path: str, answer: Any = Anything, **more: Any
 ) -> Callable[[View], View]:
     return endpoint(registry, method, CONTROL_PREFIX + path, scope=EVERYTHING, answer=answer, **more)
 
 
-def _data(value: Any, status: int = 200) -> Answer:
+def data(value: Any, status: int = 200) -> Answer:
     return Answer(json.dumps({"data": value}, ensure_ascii=False, separators=(",", ":")), status)
 
 

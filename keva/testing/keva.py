@@ -21,6 +21,7 @@ from keva.testing.middleware import FaultMiddleware
 from keva.testing.proxies import hint_at_proxy
 from keva.testing.sandbox import THREADS, Sandbox
 from keva.testing.scratch import scratch_folder
+from keva.testing.webhook_members import WebhookMembers
 from keva.validation import validate
 
 Ticket = dict[str, Any]
@@ -30,7 +31,7 @@ _NOT_STARTED = "This Keva was not started: call start(), or use it in a with blo
 _STOPPED = "This Keva was stopped: start it again, or use it before it is stopped."
 
 
-class Keva:
+class Keva(WebhookMembers):
     """A server on threads of its own, with a throw-away database; `start` and `stop` it, or use `with`.
 
     Any number may run at once: they share nothing, and KEVA_ variables do not matter to them.
@@ -52,6 +53,7 @@ class Keva:
             folder = undo.enter_context(scratch_folder())
             sandbox = Sandbox(folder / "keva.db", self._api_key, self._rate_limit)
             undo.callback(sandbox.database.close)
+            undo.callback(sandbox.dispatcher.forget)
             server = Server(
                 sandbox.middleware,
                 host=self._host,
@@ -191,8 +193,9 @@ class Keva:
         return found
 
     def journal(self) -> str:
-        """The calls received since the reset, a line each, for a report."""
-        return "\n".join(map(repr, self.requests())) or f"no call at all{hint_at_proxy(self._host)}"
+        """The calls received and the deliveries made since the reset, a line each, for a report."""
+        told = map(repr, [*self.requests(), *self.deliveries()])
+        return "\n".join(told) or f"no call at all{hint_at_proxy(self._host)}"
 
     # How it fails
 

@@ -14,9 +14,12 @@ from keva.storage.database import Database
 from keva.testing.clock import Clock
 from keva.testing.control import control_endpoints
 from keva.testing.middleware import FaultMiddleware
+from keva.testing.webhook_control import webhook_endpoints
+from keva.testing.webhooks import DeskWebhooks
 from keva.transfer.importer import TicketImporter
 from keva.transfer.records import TicketRecord
 from keva.validation import validate
+from keva.webhooks.dispatcher import Dispatcher
 
 THREADS = 8  # a held request keeps none
 KEY = "keva_live_for_tests"
@@ -38,8 +41,11 @@ class Sandbox:
         self.clock, self._ids = Clock(), identity.Counted()
         self._limit = RateLimit(rate_limit, self.clock) if rate_limit else None
         self.database = Database(path, self._ids, self.clock, for_tests=True)
+        self.dispatcher = Dispatcher(self.database)
+        self.webhooks = DeskWebhooks(self.database, self.dispatcher)
+        self.clock.on_change = self.dispatcher.nudge
         # A control endpoint looks for the middleware when it is called, and it is there by then.
-        endpoints = control_endpoints(self) if control else []
+        endpoints = [*control_endpoints(self), *webhook_endpoints(self)] if control else []
         app = create_app(self.database, Keyring(self.key), self._limit, verbose, endpoints)
         routes = [rule.rule for rule in app.url_map.iter_rules()]
         self.middleware = FaultMiddleware(app, routes, self.clock, self._empty)
@@ -81,6 +87,7 @@ class Sandbox:
             return workspaces.create(tx, name)
 
     def _empty(self) -> None:
+        self.webhooks.forget()
         self._ids.restart()
         self.database.empty()
         self._ids.restart()

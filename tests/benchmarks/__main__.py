@@ -1,14 +1,15 @@
-"""Prints what docs/performance.md quotes: `python -m tests.benchmarks [calls] [mixed] [growth] [stand-in] [rivals]`."""
+"""Prints what docs/performance.md quotes, all of it or some: `python -m tests.benchmarks [calls] [mixed]...`."""
 
 import sys
 
-from tests.benchmarks import calls, growth, load, mixed, rivals, stand_in
+from tests.benchmarks import calls, growth, load, mixed, rivals, stand_in, webhooks
 
 TABLES = {
     "calls": calls.main,
     "mixed": mixed.main,
     "growth": growth.main,
     "stand-in": stand_in.main,
+    "webhooks": webhooks.main,
     "rivals": rivals.main,
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 KEY = "keva_live_benchmark"
 CONNECTIONS = 8
-_SERVER_CORE, _LOAD_CORE = "0", "1"
+_SERVER_CORE, LOAD_CORE = "0", "1"
 
 
 @dataclass
@@ -64,7 +64,7 @@ def ceiling(threads: int = 4) -> list[str]:
 
 def measure(url: str, seconds: int, script: str = "", connections: int = CONNECTIONS) -> tuple[float, float, float]:
     """Requests a second, median and 99th percentile in ms; RuntimeError when an answer was no success."""
-    command = ["taskset", "-c", _LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:  # which wrk reads once more for its thread
         file.write(script)

@@ -14,6 +14,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.receiver import Call as Delivered
+from tests.receiver import Receiver
+
 TICKETS = "/api/v1/tickets"
 TICKET_FIELDS = [
     *("id", "subject", "status", "priority", "customerEmail", "customerName", "source"),
@@ -171,6 +174,23 @@ class Write:
         # Others may be creating tickets meanwhile: only what bears the mark can have come from here.
         made = [ticket["id"] for ticket in self.client.newest("?per_page=20") if self.mark in json.dumps(ticket)]
         return made, self.client.ticket(self.ticket_id), self.client.messages(self.ticket_id)
+
+
+class Heard:
+    """What the desk's webhook was sent; other tests' events among it."""
+
+    def __init__(self, receiver: Receiver, secret: str) -> None:
+        self.secret = secret
+        self._receiver = receiver
+
+    def of(self, ticket_id: str, count: int) -> list[Delivered]:
+        """The first deliveries of the events of that ticket, once there are so many."""
+        calls = self._receiver.wait_until(lambda calls: len(self._first(calls, ticket_id)) >= count, 60)
+        return self._first(calls, ticket_id)
+
+    def _first(self, calls: list[Delivered], ticket_id: str) -> list[Delivered]:
+        first = {call.id: call for call in reversed(calls)}  # the earliest of each id stays
+        return [call for call in calls if first[call.id] is call and call.event["data"]["ticketId"] == ticket_id]
 
 
 def succeeded(answer: httpx.Response, status: int = 200) -> Any:

@@ -7,6 +7,7 @@
 | `KEVA_WORKSPACE_ID` | that workspace: the first of the desk |
 | `KEVA_OTHER_WORKSPACE_ID`, `KEVA_OTHER_WORKSPACE_API_KEY` | another workspace, and a key of only that one |
 | `KEVA_ALL_WORKSPACES_API_KEY` | a key of all workspaces |
+| `KEVA_WEBHOOK_PORT`, `KEVA_WEBHOOK_SECRET` | where the desk sends all events to on this machine, and what signs them |
 
 What needs a variable that is not set is skipped, and names it. Nothing is skipped on a server of our own.
 """
@@ -22,7 +23,9 @@ from pathlib import Path
 
 import pytest
 
-from .client import WRITES, Client, Write
+from tests.receiver import Receiver, unused_port
+
+from .client import WRITES, Client, Heard, Write
 
 APP = Path(__file__).parents[2] / "app.py"
 FIXED_KEY = "keva_live_your_api_key"
@@ -34,7 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
         yield os.environ
         return
     folder = tmp_path_factory.mktemp("desk")
-    keys = _keys(folder / "keva.db")
+    keys = _keys(folder / "keva.db") | _webhook(folder / "keva.db")
     with (folder / "keva.log").open("w+") as log:
         server = subprocess.Popen(
             _command(folder / "keva.db", "serve", "--port", "0"),
@@ -80,6 +83,20 @@ def _aged_tickets(client: Client) -> list[dict]:
 def aged_ticket(_aged_tickets: list[dict]) -> dict:
     """A ticket made over a second ago, so that a new `updatedAt` can be told from its old one."""
     return _aged_tickets.pop()
+
+
+@pytest.fixture(scope="session")
+def heard(client: Client) -> Iterator[Heard]:
+    port, secret = client.needs("KEVA_WEBHOOK_PORT"), client.needs("KEVA_WEBHOOK_SECRET")
+    with Receiver(port=int(port)) as receiver:
+        yield Heard(receiver, secret)
+
+
+def _webhook(db: Path) -> dict[str, str]:
+    """One to a port where the receiver will listen, once a test wants it."""
+    port = unused_port()
+    made = _run(db, "webhooks", "create", f"http://127.0.0.1:{port}/keva")
+    return {"KEVA_WEBHOOK_PORT": str(port), "KEVA_WEBHOOK_SECRET": made.split()[1]}
 
 
 def _keys(db: Path) -> dict[str, str]:

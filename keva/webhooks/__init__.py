@@ -1,0 +1,1 @@
+"""Webhooks: who wants which events, what is due, its delivery and its signature."""
