@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from contextlib import ExitStack
 
 import pytest
 
@@ -32,9 +33,11 @@ class Reader:
     def __init__(self, checkout, tmp_path):
         self.checkout, self.folder = checkout, tmp_path
         self.output = ""
-        self.servers = []
-        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-            self._ports = {"8080": str(one.getsockname()[1]), "8081": str(other.getsockname()[1])}
+        self.servers, self.receivers = [], []
+        written = ("8080", "8081", "9000")
+        with ExitStack() as stack:
+            free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in written]
+            self._ports = dict(zip(written, map(str, free), strict=True))
 
     def on_free_ports(self, code):
         for written, free in self._ports.items():
@@ -61,8 +64,14 @@ class Reader:
             self.servers.append(subprocess.Popen(["bash", "-c", f"exec {command}"], **where))
         assert self.servers[-1].stdout.readline().startswith(b"Keva is listening on "), log.read_text()
 
+    def receive(self, code):
+        """A receiver of webhooks, with the secret that the block before showed."""
+        command = [sys.executable, "-W", "error", "-c", self.on_free_ports(code)]
+        variables = environ(KEVA_WEBHOOK_SECRET=self.output.split()[-1])
+        self.receivers.append(subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True))
+
     def close(self):
-        for server in self.servers:
+        for server in [*self.servers, *self.receivers]:
             server.terminate()
             server.communicate()
 
@@ -80,6 +89,12 @@ def refused(reader, code):
 def answered(reader, code):
     """The block shows what the one before it printed."""
     assert json.loads(code) == json.loads(reader.output)
+
+
+def received(reader, code):
+    """The receiver printed this, which may have been tried before it listened."""
+    pattern = re.escape(code).replace(re.escape("..."), r"\w+")
+    assert re.fullmatch(pattern, reader.receivers[-1].stdout.readline())
 
 
 def the_contract(reader, code):
@@ -141,6 +156,8 @@ KINDS = {
     "sh setup": checked,
     "json": answered,
     "python": python,
+    "python receiver": Reader.receive,
+    "text received": received,
     "python pytest": suite("pytest"),
     "python unittest": suite("unittest"),
     "js": javascript,
