@@ -8,10 +8,10 @@ from functools import partial
 from keva import __version__
 from keva.webhooks import failures, signing
 from keva.webhooks.addresses import Address, take_apart
+from keva.webhooks.schedule import seconds_asked_for
 from keva.webhooks.sockets import Connection
 
 SECONDS = 15.0  # for one try, once the name is known
-_MOST_READ = 64 * 1024  # bytes of an answer's body
 _SHOWN = 200  # characters of it
 # Verifiers compare it with their own clock: never the desk's, which a test may stop.
 _machine_time = partial(time.time)
@@ -24,7 +24,7 @@ class Answer:
     status: int | None
     error: str | None
     text: str | None = None
-    retry_after: str | None = None
+    retry_after: float = 0.0  # the seconds that it asks for
 
 
 class Cut(Exception):
@@ -49,8 +49,8 @@ class Client:
             if self._is_cut:
                 raise Cut from None
             return Answer(None, failures.in_words(error, self._seconds))
-        text = self._text_of(response)
-        return Answer(response.status, failures.of_status(response.status), text, response.headers["Retry-After"])
+        retry_after = seconds_asked_for(response.headers["Retry-After"], _machine_time())
+        return Answer(response.status, failures.of_status(response.status), self._text_of(response), retry_after)
 
     def cut(self) -> None:
         """Ends a try under way, and whatever would begin; from any thread."""
@@ -68,7 +68,7 @@ class Client:
             headers["Authorization"] = address.authorization
         if self._connection and self._connection.is_open and self._address == address:
             try:
-                self._connection.set_deadline(self._seconds)
+                self._connection.reuse(self._seconds)
                 return _exchange(self._connection, address.target, headers, body)
             except ConnectionError:  # it was closed since the last delivery: a new one may do
                 if self._is_cut:
@@ -85,10 +85,10 @@ class Client:
         return connection
 
     def _text_of(self, response: http.client.HTTPResponse) -> str:
-        """How the body begins. The delivery was decided by the head: a body that fails or drips changes nothing."""
+        """How the body begins. The head has decided: a body that fails, drips or is too long changes nothing."""
         data = b""
         try:
-            while len(data) < _MOST_READ and (piece := response.read1(_MOST_READ)):
+            while piece := response.read1():
                 data += piece
         except (OSError, http.client.HTTPException, ValueError):
             self.close()

@@ -109,11 +109,19 @@ class _Supervisor(threading.Thread):
             self._recorder.store()
 
     def run(self) -> None:
-        while not self._recorder.is_closed and not self._is_over:
-            self._recorder.wait(self._next_look - now())
-            if not self._recorder.is_closed:
-                self._recorder.store()
-                self._look_now_and_then()
+        try:
+            while not self._recorder.is_closed and not self._is_over:
+                self._recorder.wait(self._next_look - now())
+                if not self._recorder.is_closed:
+                    self._recorder.store()
+                    self._look_now_and_then()
+        except Exception:
+            LOG.exception("Webhooks failed, which is a bug; they go on with the next event.")
+        finally:
+            with self._lock:
+                self._is_over = True
+                for sender in self._senders.values():
+                    sender.stop()
 
     def _look_now_and_then(self) -> None:
         if now() < self._next_look or self.is_stopping:

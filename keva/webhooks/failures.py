@@ -5,6 +5,8 @@ import http.client
 import socket
 import ssl
 
+from keva.webhooks.sockets import MOST_READ, TooLong
+
 # OpenSSL's X509_V_ERR_ codes (x509_vfy.h).
 _CERTIFICATES = {
     10: "the certificate has expired",
@@ -23,6 +25,8 @@ def in_words(error: Exception, seconds: float) -> str:
         return "the name does not resolve"
     if isinstance(error, TimeoutError):
         return f"no answer within {seconds:g} s"
+    if isinstance(error, TooLong):
+        return f"answered with a head over {MOST_READ // 1024} KiB"
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATES.get(error.verify_code, f"the certificate is not valid: {error.verify_message}")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from math import inf
 from typing import NamedTuple
 
@@ -60,12 +59,17 @@ class Sender(threading.Thread):
         self._client.cut()
 
     def run(self) -> None:
-        with suppress(Cut):
+        try:
             while not self._stopped.is_set():
                 self._news.clear()
                 if not self._send_what_is_due():
                     self._news.wait()
-        self._client.close()
+        except Cut:
+            LOG.info("Webhook %s: a try was cut off, and counts as not made.", self._id)
+        except Exception:
+            LOG.exception("Webhook %s failed, which is a bug; it goes on in a moment.", self._id)
+        finally:
+            self._client.close()
 
     def _send_what_is_due(self) -> bool:
         """False when nothing was, or when it cannot be now."""

@@ -12,19 +12,30 @@ from typing import Any
 
 from keva.clocks import elapsed as now
 
+MOST_READ = 64 * 1024  # bytes of one answer, its head included
+
+
+class TooLong(OSError):
+    """The answer is longer than anybody wants to read."""
+
 
 class _TimedSocket(socket.socket):
-    """`deadline` is when everything on it has to be over."""
+    """`deadline` is when everything on it has to be over, `unread` how much of an answer may still be read."""
 
     deadline = 0.0
+    unread = MOST_READ
 
     def connect(self, address: Any) -> None:
         self.limit()
         super().connect(address)
 
     def recv_into(self, *buffer: Any) -> int:
+        if self.unread <= 0:
+            raise TooLong
         self.limit()
-        return super().recv_into(*buffer)
+        size = super().recv_into(*buffer)
+        self.unread -= size
+        return size
 
     def limit(self) -> None:
         """Gives the next operation what is left of the time."""
@@ -82,8 +93,9 @@ class Connection(http.client.HTTPConnection):
     def is_open(self) -> bool:
         return self.sock is not None
 
-    def set_deadline(self, seconds: float) -> None:
-        self.sock.deadline = now() + seconds
+    def reuse(self, seconds: float) -> None:
+        """For another request, within so many seconds."""
+        self.sock.deadline, self.sock.unread = now() + seconds, MOST_READ
 
     def cut(self) -> None:
         """Whatever is going on on it fails at once, and so does all that would begin."""

@@ -67,10 +67,10 @@ def test_the_schedule_is_the_contracts_each_up_to_a_tenth_longer():
     minute, hour = 60, 3600
     expected = (5, minute, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour)
     for tries, delay in enumerate(expected, 1):
-        waits = {schedule.next_try(tries, 1000.0, None) - 1000.0 for _ in range(50)}
+        waits = {schedule.next_try(tries, 1000.0) - 1000.0 for _ in range(50)}
         assert delay <= min(waits) < max(waits) <= delay * 1.1
-    assert schedule.next_try(11, 1000.0, None) is None
-    assert schedule.next_try(12, 1000.0, "5") is None
+    assert schedule.next_try(11, 1000.0) is None
+    assert schedule.next_try(12, 1000.0, 5.0) is None
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,16 @@ def test_the_schedule_is_the_contracts_each_up_to_a_tenth_longer():
         ("soon", 5, 5.5),
         ("٣", 5, 5.5),
         ("", 5, 5.5),
-        ("Wed, 21 Oct 2065 07:28:00 GMT", 5, 5.5),
+        ("Thu, 01 Jan 1970 00:20:00 GMT", 200, 200),  # when it is 00:16:40
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 5, 5.5),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", DAY, DAY),
+        ("Wed, 32 Oct 99999 07:28:00 GMT", 5, 5.5),
+        (None, 5, 5.5),
     ],
 )
 def test_retry_after_makes_it_later_and_never_sooner_and_at_most_a_day(retry_after, least, most):
-    assert least <= schedule.next_try(1, 0.0, retry_after) <= most
+    asked_for = schedule.seconds_asked_for(retry_after, now=1000.0)
+    assert least <= schedule.next_try(1, 0.0, asked_for) <= most
 
 
 # Who wants what
