@@ -139,3 +139,32 @@ CREATE TABLE deliveries (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX deliveries_due ON deliveries (webhook, next_at) WHERE next_at IS NOT NULL;
+
+-- Somebody of the team, who works in the inbox.
+CREATE TABLE users (
+  seq            INTEGER PRIMARY KEY,
+  id             TEXT NOT NULL UNIQUE,
+  email          TEXT NOT NULL,
+  email_folded   TEXT NOT NULL UNIQUE,                              -- Unicode's case folding of it
+  name           TEXT NOT NULL,
+  password_hash  TEXT,                                              -- Werkzeug's scrypt; null: none was chosen yet
+  workspace      INTEGER REFERENCES workspaces (seq),               -- null: all of them
+  shortcuts      INTEGER NOT NULL DEFAULT 1 CHECK (shortcuts IN (0, 1)),
+  created_at     TEXT NOT NULL,
+  disabled_at    TEXT
+) STRICT;
+
+-- Who is signed in. The times of sessions and links are the machine's, in epoch seconds.
+CREATE TABLE sessions (
+  digest      BLOB PRIMARY KEY CHECK (length(digest) = 32),         -- SHA-256 of the token in the cookie
+  user        INTEGER NOT NULL REFERENCES users (seq),
+  expires_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Links that sign in once.
+CREATE TABLE sign_in_links (
+  digest         BLOB PRIMARY KEY CHECK (length(digest) = 32),      -- SHA-256 of the token in its address
+  user           INTEGER NOT NULL REFERENCES users (seq),
+  asks_password  INTEGER NOT NULL CHECK (asks_password IN (0, 1)),
+  expires_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

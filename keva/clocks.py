@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 elapsed = partial(time.perf_counter)  # seconds, of which only differences mean anything
+machine_time = partial(time.time)  # epoch seconds
 sleep = partial(time.sleep)
 
 

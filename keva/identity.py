@@ -166,15 +166,17 @@ def create_key(
     return {"key": key, "id": row[0]}
 
 
-def list_keys(reader: Reader) -> list[dict[str, Any]]:
-    """Every key, oldest first, without its text."""
+def list_keys(reader: Reader, caller: Caller | None = None) -> list[dict[str, Any]]:
+    """Every key, oldest first, without its text; for a caller of one workspace, those of that workspace."""
     names = ("id", "name", "last_four", "scopes", "workspace_id", "created_at", "last_used_at", "revoked_at")
     rows = reader.all(
         """
         SELECT keys.id, keys.name, last_four, scopes, workspaces.id, keys.created_at, last_used_at, revoked_at
         FROM keys LEFT JOIN workspaces ON workspaces.seq = keys.workspace
+        WHERE ?1 IS NULL OR keys.workspace = ?1
         ORDER BY keys.seq
-        """
+        """,
+        (caller and caller.workspace,),
     )
     return [dict(zip(names, row, strict=True)) for row in rows]
 

@@ -7,21 +7,26 @@ LOG = logging.getLogger("keva")
 
 _HEX = "0123456789abcdefABCDEF"
 _DIGITS = 64  # of a minted key
-# A key as it is, unless it is masked already, or the digits of a minted one alone.
-_KEY = re.compile(rf"keva_live_(?!\.\.\.\S{{0,5}}(?!\S))(\S+)|(?<![0-9a-f])([0-9a-f]{{{_DIGITS},}})", re.IGNORECASE)
+_PREFIXES = ("keva_live_", "signin_")
+# A key as it is, unless it is masked already, the digits of a minted one alone, or the token of a sign-in link.
+_KEY = re.compile(
+    rf"keva_live_(?!\.\.\.\S{{0,5}}(?!\S))(\S+)|(?<![0-9a-f])([0-9a-f]{{{_DIGITS},}})|(signin_)(?!\.\.\.(?!\S))\S+",
+    re.IGNORECASE,
+)
 # Keys shorter than this are masked entirely: four characters would give most of them away.
 _LEAST_FOR_AN_END = 16
 
 
 def mask(text: str) -> str:
-    """`text` with each API key in it cut down to its last four characters.
+    """`text` with each API key in it cut down to its last four characters, and no token of a sign-in link.
 
     A key that shows only once the text is percent-decoded, and rid of what cannot be seen, is masked there.
     """
     bare = _percent_decoded(text)
     if not bare.isprintable():
         bare = "".join(filter(str.isprintable, bare))
-    if "keva_live_" not in bare.lower() and max(map(len, bare.split()), default=0) < _DIGITS:
+    lowered = bare.lower()
+    if not any(prefix in lowered for prefix in _PREFIXES) and max(map(len, bare.split()), default=0) < _DIGITS:
         return text  # for most lines, at a tenth of the cost of the search
     return _KEY.sub(_end_of_key, bare if _KEY.search(bare) else text)
 
@@ -64,6 +69,8 @@ def _percent_decoded(text: str) -> str:
 
 
 def _end_of_key(key: re.Match[str]) -> str:
+    if key[3]:
+        return "signin_..."
     secret = key[1] or key[2] or ""
     return "keva_live_..." + (secret[-4:] if len(secret) >= _LEAST_FOR_AN_END else "")
 

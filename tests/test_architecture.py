@@ -24,9 +24,9 @@ FLOORS = [
     {"models", "strict_json"},
     {"envelopes", "storage", "validation", "http"},
     {"identity"},
-    {"events", "workspaces"},
+    {"events", "people", "workspaces"},
     {"tickets", "webhooks"},
-    {"api", "transfer"},
+    {"api", "inbox", "transfer"},
     {"testing"},
     {"cli"},
     {"__main__", "pytest_plugin"},
@@ -89,6 +89,13 @@ def test_a_room_imports_from_the_floors_below_it_alone(name):
     assert {(name, other) for other in for_types} <= FOR_TYPES_ALONE
 
 
+def test_the_doors_do_not_know_each_other():
+    doors = {"api", "inbox", "transfer"}
+    for name in MODULES.keys() - {"keva"}:
+        if room(name) in doors:
+            assert not {room(other) for other in imports_of(name)[0]} & (doors - {room(name)}), name
+
+
 def test_no_imports_go_round_in_a_circle():
     done, rest = set(), {name: imports_of(name)[0] for name in MODULES}
     while rest:
@@ -100,14 +107,23 @@ def test_no_imports_go_round_in_a_circle():
 
 @pytest.mark.parametrize(
     "name",
-    ["keva.tickets", "keva.workspaces", "keva.transfer.importer", "keva.transfer.exporter", "keva.storage.backups"],
+    [
+        "keva.tickets",
+        "keva.workspaces",
+        "keva.people",
+        "keva.transfer.importer",
+        "keva.transfer.exporter",
+        "keva.storage.backups",
+    ],
 )
 def test_the_desk_knows_nothing_of_flask_or_the_command_line(name):
     code = f"import sys, {name}; sys.exit(bool({{'flask', 'werkzeug', 'waitress', 'click'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[1:2] in (["api"], ["http"], ["cli"])])
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if name.split(".")[1:2] in (["api"], ["http"], ["cli"], ["inbox"])]
+)
 def test_only_the_nouns_of_the_desk_storage_and_transfer_hold_sql(name):
     texts = [node.value for node in ast.walk(ast.parse(MODULES[name].read_text())) if isinstance(node, ast.Constant)]
     assert not [
@@ -159,7 +175,7 @@ def test_the_package_itself_imports_nothing():
 
 def test_every_table_is_strict():
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        schema.create(connection, "ws_1", "2024-01-15T10:30:00Z", for_tests=True)
+        schema.create(connection, "ws_1", "user_1", "2024-01-15T10:30:00Z", for_tests=True)
         tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%'")
         assert dict(tables.fetchall()) == {
             name: 1 for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")

@@ -114,6 +114,8 @@ def encoded(text):
         ("key keva_live_...beef: nope", "key keva_live_...beef: nope"),
         ("keva_live_...0123456789abcdef", "keva_live_...cdef"),
         ("keva_live_", "keva_live_"),
+        ("GET /inbox/sign-in/signin_AbC-123 404", "GET /inbox/sign-in/signin_... 404"),
+        ("/inbox/sign-in/%53%2569gnin%5FAbC-123 404", "/inbox/sign-in/signin_... 404"),
     ],
 )
 def test_a_key_is_masked_however_it_is_written(text, masked):

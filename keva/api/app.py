@@ -1,7 +1,7 @@
 """The Flask app: routes each endpoint, lets callers in, reads what was sent, answers."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
@@ -27,8 +27,9 @@ def create_app(
     limit: RateLimit | None = None,
     verbose: bool = False,
     more_endpoints: Sequence[Endpoint] = (),
+    more_links: Mapping[str, str] | None = None,
 ) -> Flask:
-    """The whole service as a WSGI application: the six endpoints and `more_endpoints`."""
+    """The API as a WSGI application: the six endpoints and `more_endpoints`; GET / tells of `more_links` too."""
     served = [*ENDPOINTS, *more_endpoints]
     app = _App("keva", static_folder=None)
     app.session_interface = _NoSession()
@@ -38,7 +39,7 @@ def create_app(
     gate = Gate(database.clock, keyring, limit)
     for endpoint in served:
         app.add_url_rule(endpoint.path, endpoint.name, _view(database, gate, endpoint), methods=[endpoint.method])
-    _add_own_routes(app, database, served)
+    _add_own_routes(app, database, served, more_links or {})
     refusals.register(app)
     if limit:
         app.after_request(_add_limit_headers)
@@ -92,9 +93,9 @@ def _json(answer: Answer) -> Response:
     return JsonResponse(answer.json, answer.status) if isinstance(answer.json, str) else LongJsonResponse(answer.json)
 
 
-def _add_own_routes(app: Flask, database: Database, served: list[Endpoint]) -> None:
+def _add_own_routes(app: Flask, database: Database, served: list[Endpoint], more_links: Mapping[str, str]) -> None:
     document = json.dumps(openapi.document(served), ensure_ascii=False)
-    pointers = json.dumps({"openapi": "/openapi.json", "health": "/healthz"})
+    pointers = json.dumps({"openapi": "/openapi.json", "health": "/healthz", **more_links})
 
     def healthz() -> Response:
         database.check_health()

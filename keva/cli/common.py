@@ -39,6 +39,13 @@ def takes(*options: Option) -> Callable[[Any], Any]:
     return add
 
 
+def one_line(_: click.Context, __: click.Parameter, name: str) -> str:
+    """Checks an option that is a name."""
+    if not name.strip() or not name.isprintable() or len(name) > 255:
+        raise click.BadParameter("a name is one line of 1 to 255 characters.")
+    return name
+
+
 def _name_variable(sentence: str, option: Option) -> str:
     context = click.get_current_context()
     parameter = option.name.replace("-", "_")

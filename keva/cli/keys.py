@@ -6,14 +6,8 @@ import click
 
 from keva import identity, workspaces
 from keva.cli import streams
-from keva.cli.common import open_database, show_table, takes, undone_unless_shown
+from keva.cli.common import one_line, open_database, show_table, takes, undone_unless_shown
 from keva.cli.settings import DB
-
-
-def _one_line(_: click.Context, __: click.Parameter, name: str) -> str:
-    if not name.strip() or not name.isprintable() or len(name) > 255:
-        raise click.BadParameter("a name is one line of 1 to 255 characters.")
-    return name
 
 
 @click.group("keys")
@@ -23,7 +17,7 @@ def key_group() -> None:
 
 @key_group.command("create")
 @takes(DB)
-@click.option("--name", default="unnamed", show_default=True, callback=_one_line, help="What the key is for.")
+@click.option("--name", default="unnamed", show_default=True, callback=one_line, help="What the key is for.")
 @click.option("--workspace", metavar="ID", help="The one workspace it reaches; all without this.")
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice(identity.SCOPES), help="May be repeated; both without this."
@@ -62,7 +56,7 @@ def workspace_group() -> None:
 
 @workspace_group.command("create")
 @takes(DB)
-@click.option("--name", required=True, callback=_one_line, help="What the workspace is for.")
+@click.option("--name", required=True, callback=one_line, help="What the workspace is for.")
 def create_workspace(db: Path, name: str) -> None:
     """Make a workspace."""
     with open_database(db, create=True) as database, database.write() as tx:

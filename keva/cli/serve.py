@@ -2,17 +2,18 @@
 
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from keva import identity, log
+from keva import identity, log, people
 from keva.api.app import create_app
 from keva.api.rate_limit import RateLimit
 from keva.cli import streams
@@ -20,8 +21,11 @@ from keva.cli.common import takes
 from keva.cli.log_output import to_stderr
 from keva.cli.settings import DB, SERVE_OPTIONS
 from keva.cli.signals import Signals
+from keva.clocks import machine_time
 from keva.errors import Unavailable
 from keva.http.server import Server
+from keva.inbox.front import LINKS, InboxFront
+from keva.inbox.site import Site
 from keva.storage.database import Database
 from keva.testing.sandbox import THREADS, Sandbox
 from keva.webhooks.dispatcher import Dispatcher
@@ -33,50 +37,82 @@ _LAST_USED_SECONDS = 10.0
 @takes(DB, *SERVE_OPTIONS)
 @click.pass_context
 def serve_command(
-    context: click.Context, /, control: bool, db: Path, threads: int, verbose: bool, **options: Any
+    context: click.Context,
+    /,
+    control: bool,
+    db: Path,
+    threads: int,
+    site: str | None,
+    no_inbox: bool,
+    verbose: bool,
+    **options: Any,
 ) -> None:
-    """Serve the API (the default command)."""
+    """Serve the API and the inbox (the default command)."""
+    pages = None if no_inbox else Site(options["host"], site)
     with to_stderr(verbose):
         if control:
             given = context.get_parameter_source("db") is not ParameterSource.DEFAULT
-            _serve_for_tests(context.obj, db if given else None, verbose=verbose, **options)
+            _serve_for_tests(context.obj, db if given else None, pages, verbose=verbose, **options)
         else:
-            _serve(context.obj, db, threads=threads, verbose=verbose, **options)
+            _serve(context.obj, db, pages, threads=threads, verbose=verbose, **options)
 
 
 def _serve(
-    signals: Signals, db: Path, host: str, port: int, api_key: str | None, threads: int, rate_limit: int, verbose: bool
+    signals: Signals,
+    db: Path,
+    pages: Site | None,
+    host: str,
+    port: int,
+    api_key: str | None,
+    threads: int,
+    rate_limit: int,
+    verbose: bool,
 ) -> None:
     fixed_key = identity.check_fixed_key(api_key) if api_key is not None else None
     with _claimed(Database(db, identity.mint)) as database:
         keyring = identity.Keyring(fixed_key)
         limit = RateLimit(rate_limit, database.clock) if rate_limit else None
-        server = Server(create_app(database, keyring, limit, verbose), host=host, port=port, threads=threads)
+        api = create_app(database, keyring, limit, verbose, more_links=LINKS if pages else None)
+        app = InboxFront(api, database, pages, verbose) if pages else api
+        server = Server(app, host=host, port=port, threads=threads)
         dispatcher = Dispatcher(database)
         signals.call(dispatcher.stop_soon, server.stop)
+        # A link that signs in is for somebody at the terminal, not for a file that keeps what a service says.
+        way_in = _way_in(database, pages, server.url) if pages and _on_a_terminal() else []
         with database.read() as reader:
             needs_key = fixed_key is None and not identity.list_keys(reader)
         if needs_key:
-            _announce_with_first_key(server.url, database)
+            _announce_with_first_key(server.url, database, way_in)
         else:
-            _announce(server.url)
+            _announce(server.url, *way_in)
         with _LastUsed(database, keyring), closing(dispatcher):
             dispatcher.start()
             server.run()
 
 
 def _serve_for_tests(
-    signals: Signals, db: Path | None, host: str, port: int, api_key: str | None, rate_limit: int, verbose: bool
+    signals: Signals,
+    db: Path | None,
+    pages: Site | None,
+    host: str,
+    port: int,
+    api_key: str | None,
+    rate_limit: int,
+    verbose: bool,
 ) -> None:
     """Serves a desk for tests, with its control endpoints, from a throw-away file unless `db` names one."""
     with _throw_away_folder(signals) as folder:
-        sandbox = Sandbox(db or folder / "keva.db", api_key, rate_limit, verbose, control=True)
-        middleware = sandbox.middleware
-        with _claimed(sandbox.database):
-            server = Server(middleware, host=host, port=port, threads=THREADS, on_refusal=middleware.note_refusal)
+        links = LINKS if pages else None
+        sandbox = Sandbox(db or folder / "keva.db", api_key, rate_limit, verbose, control=True, more_links=links)
+        middleware, database = sandbox.middleware, sandbox.database
+        app = InboxFront(middleware, database, pages, verbose, middleware.journal) if pages else middleware
+        with _claimed(database):
+            server = Server(app, host=host, port=port, threads=THREADS, on_refusal=middleware.note_refusal)
 
             signals.call(sandbox.dispatcher.stop_soon, middleware.close, server.stop)
-            _announce(server.url, *_told_of_key(server.url, sandbox.key, "A desk for tests, with the API key"))
+            way_in = _way_in(database, pages, server.url) if pages else []
+            key = _told_of_key(server.url, sandbox.key, "A desk for tests, with the API key")
+            _announce(server.url, *key, *way_in)
             with closing(sandbox.dispatcher):
                 sandbox.dispatcher.start()
                 server.run()
@@ -112,13 +148,13 @@ def _announce(url: str, *more: str) -> None:
         log.LOG.warning("Keva is listening on %s. Standard output could not be written.", url)
 
 
-def _announce_with_first_key(url: str, database: Database) -> None:
+def _announce_with_first_key(url: str, database: Database, more: list[str]) -> None:
     """In one piece, so that whoever reads the first line has the key too; one that cannot be shown is not stored."""
     try:
         with database.write() as tx:
             key = identity.create_key(tx, "first")["key"]
             lines = _told_of_key(url, key, "The first API key, not shown again")
-            streams.show("\n".join([f"Keva is listening on {url}", *lines]))
+            streams.show("\n".join([f"Keva is listening on {url}", *lines, *more]))
     except (streams.OutputFailed, BrokenPipeError):
         log.LOG.warning(
             "Keva is listening on %s. Standard output could not be written, so that the first API key was not made: "
@@ -130,6 +166,23 @@ def _announce_with_first_key(url: str, database: Database) -> None:
 
 def _told_of_key(url: str, key: str, label: str) -> list[str]:
     return [f"{label}: {key}", f"Try it: curl {url}/api/v1/tickets -H 'Authorization: Bearer {key}'"]
+
+
+def _way_in(database: Database, pages: Site, url: str) -> list[str]:
+    """The line with a link that signs the first user in, for whoever sees this terminal."""
+    path = "/inbox"
+    with suppress(Unavailable), database.write() as tx:  # a full disk keeps nobody from serving what there is
+        user = people.first(tx)
+        if user:
+            token = people.make_link(tx, user, people.FIRST_LINK_SECONDS, asks_password=False, now=machine_time())
+            path = f"/inbox/sign-in/{token}"
+    # Whoever listens on all addresses is found by a browser of this machine on its own.
+    here = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    return [f"Inbox: {pages.url or here}{path}"]
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 class _LastUsed(threading.Thread):

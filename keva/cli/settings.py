@@ -69,12 +69,15 @@ class Option(NamedTuple):
 
 
 DB = Option("db", FilePath(), "keva.db", "The database file, made when there is none.")
+SITE = Option("site", str, None, "The address under which browsers reach the inbox: https://desk.example.com.")
 SERVE_OPTIONS = (
     Option("host", str, "127.0.0.1", "The address to listen on."),
     Option("port", click.IntRange(0, 65535), 8080, "The port to listen on; 0 takes a free one."),
     Option("api-key", str, None, "A fixed API key of all scopes and workspaces: keva_live_ and any text."),
     Option("threads", click.IntRange(1, 256), 8, "Requests that are worked on at a time."),
     Option("rate-limit", click.IntRange(0), 0, "Requests a minute for each key; 0 for no limit."),
+    SITE,
+    Option("no-inbox", bool, False, "Serve the API alone, without the pages under /inbox."),
     Option("control", bool, False, "A desk for tests, with control endpoints; without --db a throw-away one."),
     Option("verbose", bool, False, "Log every request, not refusals and failures only."),
 )

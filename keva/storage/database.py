@@ -81,7 +81,7 @@ class Database:
         assert self._for_tests
         if self._template is None:
             self._template = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            schema.create(self._template, self.mint("ws"), self.now(), for_tests=True)
+            schema.create(self._template, self.mint("ws"), self.mint("user"), self.now(), for_tests=True)
         self.writer.overwrite_with(self._template)
 
     def claim(self) -> None:

@@ -108,4 +108,38 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_due ON deliveries (webhook, next_at) WHERE next_at IS NOT NULL;
 """,
+    4: """
+CREATE TABLE users (
+  seq            INTEGER PRIMARY KEY,
+  id             TEXT NOT NULL UNIQUE,
+  email          TEXT NOT NULL,
+  email_folded   TEXT NOT NULL UNIQUE,
+  name           TEXT NOT NULL,
+  password_hash  TEXT,
+  workspace      INTEGER REFERENCES workspaces (seq),
+  shortcuts      INTEGER NOT NULL DEFAULT 1 CHECK (shortcuts IN (0, 1)),
+  created_at     TEXT NOT NULL,
+  disabled_at    TEXT
+) STRICT;
+
+CREATE TABLE sessions (
+  digest      BLOB PRIMARY KEY CHECK (length(digest) = 32),
+  user        INTEGER NOT NULL REFERENCES users (seq),
+  expires_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sign_in_links (
+  digest         BLOB PRIMARY KEY CHECK (length(digest) = 32),
+  user           INTEGER NOT NULL REFERENCES users (seq),
+  asks_password  INTEGER NOT NULL CHECK (asks_password IN (0, 1)),
+  expires_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The first user, without a password; the id is 20 random characters of [0-9a-z].
+INSERT INTO users (id, email, email_folded, name, created_at)
+WITH RECURSIVE places (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 20)
+SELECT 'user_' || group_concat(substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1), ''),
+       'support@example.com', 'support@example.com', 'Support', strftime('%Y-%m-%dT%H:%M:%SZ', 'now')
+FROM places;
+""",
 }

@@ -160,7 +160,7 @@ def _bring_up_to_date(
     try:
         version = schema.version_of(connection)
         if version == 0:
-            schema.create(connection, mint("ws"), now(), for_tests)
+            schema.create(connection, mint("ws"), mint("user"), now(), for_tests)
         elif version < schema.VERSION:
             _migrate(connection, path, version)
     finally:

@@ -10,7 +10,7 @@ from keva.storage.migrations import COUNTED, MIGRATIONS
 
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
-VERSION = 4
+VERSION = 5
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 # Invariants SQLite cannot enforce, by the version that brought them. Each query returns one sentence per violation.
@@ -61,8 +61,8 @@ def is_for_tests(connection: sqlite3.Connection) -> bool:
     return bool(application == FOR_TESTS_ID)
 
 
-def create(connection: sqlite3.Connection, workspace_id: str, now: str, for_tests: bool) -> None:
-    """Makes the tables and the first workspace, in a transaction of its own."""
+def create(connection: sqlite3.Connection, workspace_id: str, user_id: str, now: str, for_tests: bool) -> None:
+    """Makes the tables, the first workspace and the first user, in a transaction of its own."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     _run(connection, text())
@@ -70,6 +70,13 @@ def create(connection: sqlite3.Connection, workspace_id: str, now: str, for_test
     connection.execute(f"PRAGMA user_version = {VERSION}")
     first = (workspace_id, "Support", now)
     connection.execute("INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)", first)
+    connection.execute(
+        """
+        INSERT INTO users (id, email, email_folded, name, created_at)
+        VALUES (?, 'support@example.com', 'support@example.com', 'Support', ?)
+        """,
+        (user_id, now),
+    )
     connection.execute("COMMIT")
 
 

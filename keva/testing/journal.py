@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -76,11 +77,13 @@ class Journal:
         self._requests: deque[Request] = deque()
         self._bytes = 0
         self._watches: list[_Watch] = []
+        self.begun = 0  # calls since it was cleared, those forgotten too
         self._changed = threading.Condition()
 
     def begin(self, request: Request) -> None:
         with self._changed:
             self._requests.append(request)
+            self.begun += 1
             request._size = _size(request)
             self._bytes += request._size
             while len(self._requests) > KEPT or self._bytes > KEPT_BYTES:
@@ -102,6 +105,11 @@ class Journal:
         with self._changed:
             return [request for request in self._requests if fits(request)]
 
+    def latest(self, count: int) -> list[Request]:
+        """The last ones, newest first."""
+        with self._changed:
+            return list(islice(reversed(self._requests), count))
+
     def wait_for(self, fits: Callable[[Request], bool], count: int, timeout: float) -> list[Request]:
         """Those that fit and are answered or cut off, once there are `count`, or when `timeout` seconds are over."""
         with self._changed:
@@ -117,6 +125,7 @@ class Journal:
         with self._changed:
             while self._requests:
                 self._forget(self._requests.popleft())
+            self.begun = 0
             for watch in self._watches:
                 watch.count = 0
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from io import BytesIO
 from math import inf
 from typing import Any
+from urllib.parse import unquote
 
 from keva import errors
 from keva.clocks import elapsed, wait_until
@@ -68,7 +69,7 @@ class FaultMiddleware:
 
     def note_refusal(self, method: str, path: str, status: int, sentence: str, began: float) -> None:
         """Records a request that was refused by its size or its form before it came here."""
-        if not path.startswith(CONTROL_PREFIX) and began >= self._reset_at:
+        if not unquote(path).startswith((CONTROL_PREFIX, "/inbox")) and began >= self._reset_at:
             request = Request(method, path, "", Headers(), b"")
             self.journal.begin(request)
             self.journal.end(request, status, sentence)

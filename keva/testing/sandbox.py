@@ -1,10 +1,10 @@
 """A desk for tests: a throw-away database, predictable ids, its own clock, and the fault middleware before its API."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from keva import identity, tickets, workspaces
+from keva import identity, people, tickets, workspaces
 from keva.api.app import create_app
 from keva.api.rate_limit import RateLimit
 from keva.errors import Invalid
@@ -35,7 +35,13 @@ class Sandbox:
     """
 
     def __init__(
-        self, path: Path, key: str | None = None, rate_limit: int = 0, verbose: bool = False, control: bool = False
+        self,
+        path: Path,
+        key: str | None = None,
+        rate_limit: int = 0,
+        verbose: bool = False,
+        control: bool = False,
+        more_links: Mapping[str, str] | None = None,
     ) -> None:
         self.key = identity.check_fixed_key(key or KEY)
         self.clock, self._ids = Clock(), identity.Counted()
@@ -46,7 +52,7 @@ class Sandbox:
         self.clock.on_change = self.dispatcher.nudge
         # A control endpoint looks for the middleware when it is called, and it is there by then.
         endpoints = [*control_endpoints(self), *webhook_endpoints(self)] if control else []
-        app = create_app(self.database, Keyring(self.key), self._limit, verbose, endpoints)
+        app = create_app(self.database, Keyring(self.key), self._limit, verbose, endpoints, more_links)
         routes = [rule.rule for rule in app.url_map.iter_rules()]
         self.middleware = FaultMiddleware(app, routes, self.clock, self._empty)
 
@@ -88,10 +94,15 @@ class Sandbox:
 
     def _empty(self) -> None:
         self.webhooks.forget()
+        with self.database.read() as reader:
+            ways_in = people.ways_in(reader)  # whoever looks on in the inbox stays signed in
         self._ids.restart()
         self.database.empty()
         self._ids.restart()
-        self._ids("ws")  # the first workspace has the first
+        self._ids("ws"), self._ids("user")  # which the first workspace and the first user have
+        if ways_in:
+            with self.database.write() as tx:
+                people.restore_ways_in(tx, ways_in)
         if self._limit:
             self._limit.forget()
 

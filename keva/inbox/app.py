@@ -1,0 +1,77 @@
+"""The Flask app of the inbox: its rooms, its gate, its headers."""
+
+from collections.abc import Callable
+from functools import partial
+
+from flask import Flask, Request, Response, g, request
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.routing import MapAdapter
+
+from keva import log
+from keva.clocks import machine_time
+from keva.inbox import gate, headers, refusals, requests, settings, sign_in, tickets
+from keva.inbox.assets import Assets
+from keva.inbox.attempts import Attempts
+from keva.inbox.context import Inbox
+from keva.inbox.journal import Journal
+from keva.inbox.site import Site
+from keva.limits import MAX_BODY
+from keva.storage.database import Database
+
+
+def create_inbox(
+    database: Database,
+    site: Site,
+    verbose: bool = False,
+    journal: Journal | None = None,
+    clock: Callable[[], float] = machine_time,
+) -> Flask:
+    """All pages under /inbox as a WSGI application, with the requests of a desk for tests if it has a `journal`.
+
+    `clock` gives the machine's time, not the desk's.
+    """
+    app = _App("keva.inbox", static_folder=None)
+    app.extensions["keva"] = Inbox(database, site, clock, Attempts(clock), journal)
+    app.session_interface = _NoSession()
+    # Flask's own limit for a form is lower than 100,000 characters in percent-encoding.
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.url_map.merge_slashes = False
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    assets = Assets()
+    app.add_url_rule("/inbox/static/<name>", "assets", assets.serve, methods=["GET"])
+    # What every template has: the addresses of style and script, and who is signed in, None for nobody.
+    app.jinja_env.globals["asset"] = assets.url
+    app.jinja_env.globals["for_tests"] = journal is not None
+    app.context_processor(lambda: {"user": g.get("user")})
+    for blueprint in (tickets.bp, sign_in.bp, settings.bp, *([requests.bp] if journal else [])):
+        app.register_blueprint(blueprint)
+    gate.register(app)
+    headers.register(app)
+    refusals.register(app)
+    app.after_request(partial(_log, verbose))
+    return app
+
+
+class _App(Flask):
+    """Flask without a look at the Host header, which the gate checks."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is None:
+            return None
+        return MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
+
+
+class _NoSession(SessionInterface):
+    """Flask's sessions lie in a signed cookie; ours are in the database."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._none
+
+
+def _log(verbose: bool, response: Response) -> Response:
+    if response.status_code >= 400 or verbose:
+        address = request.remote_addr or "-"
+        log.log_request(address, request.method, refusals.shown_path(), response.status_code, g.get("refusal", ""))
+    return response
