@@ -35,9 +35,10 @@ OPTIONS = {
     "api-key": "keva_live_option",
     "threads": "2",
     "rate-limit": "0",
+    "site": "https://desk.example.com",
 }
 IMPOSSIBLE = {"db": ".", "host": "192.0.2.1", "port": "x", "api-key": "secret", "threads": "0", "rate-limit": "-1"}
-IMPOSSIBLE |= {"control": "perhaps", "verbose": "perhaps"}
+IMPOSSIBLE |= {"site": "desk.example.com", "no-inbox": "perhaps", "control": "perhaps", "verbose": "perhaps"}
 
 
 def bearer(key):

@@ -60,6 +60,14 @@ def test_a_source_distribution_holds_all_of_the_checkout(tmp_path):
     assert set(listed.stdout.splitlines()) - names == set()
 
 
+def test_the_wheel_holds_every_file_that_the_inbox_is_made_of(wheel):
+    with zipfile.ZipFile(wheel) as held:
+        names = held.namelist()
+    files = [path for path in (ROOT / "keva/inbox").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {path.suffix for path in files} >= {".html", ".css", ".js", ".py"}
+    assert {str(path.relative_to(ROOT)) for path in files} <= set(names)
+
+
 def test_it_depends_on_what_it_runs_with_and_not_on_pytest(wheel):
     with zipfile.ZipFile(wheel) as held:
         [name] = [name for name in held.namelist() if name.endswith("METADATA")]

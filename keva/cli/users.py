@@ -19,7 +19,7 @@ _HERE = "http://127.0.0.1:8080"
 
 @click.group("users")
 def user_group() -> None:
-    """Make, invite, list and disable the people who work in the inbox."""
+    """Make, invite, list and disable users of the inbox."""
 
 
 @user_group.command("create")

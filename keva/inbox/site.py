@@ -48,7 +48,7 @@ def _checked(url: str) -> str:
     parts = urlsplit(url.strip())
     address = _address(parts.netloc, parts.scheme)
     if parts.scheme not in _PORTS or address is None or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise Invalid(f"{url!r} is not the address of a site: give one such as https://desk.example.com.")
+        raise Invalid(f"{url!r} is not the address of a site: give --site one such as https://desk.example.com.")
     host = f"[{address.host}]" if ":" in address.host else address.host
     port = "" if address.port == _PORTS[parts.scheme] else f":{address.port}"
     return f"{parts.scheme}://{host}{port}"

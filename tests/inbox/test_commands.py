@@ -149,7 +149,9 @@ def test_a_desk_whose_inbox_nobody_opens_does_without_its_modules():
 
 
 def test_a_site_that_is_none_is_told_in_one_sentence(cli):
-    one_sentence(cli("serve", "--port", "0", "--site", "desk.example.com"), "give one such as https://desk.example.com")
+    one_sentence(
+        cli("serve", "--port", "0", "--site", "desk.example.com"), "give --site one such as https://desk.example.com"
+    )
 
 
 def test_no_token_is_ever_in_the_log(serve, cli):
