@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address, ip_address
 
 from keva.errors import TooMany
+from keva.people import fold
 
 ALLOWED = 5  # wrong tries a minute
 _WINDOW = 60  # seconds
+_LONGEST = 254  # characters of an email: what is counted is kept for a minute
 
 
 class Attempts:
@@ -22,7 +24,7 @@ class Attempts:
 
     def count(self, address: str, email: str) -> list[str]:
         """Counts one try, and gives what `forgive` takes; TooMany when there were too many, which is not counted."""
-        keys = [f"from {_network(address)}", f"as {email.casefold()}"]
+        keys = [f"from {_network(address)}", f"as {fold(email[:_LONGEST])}"]
         now = self._clock()
         with self._lock:
             if int(now // _WINDOW) != self._minute:

@@ -29,7 +29,7 @@ def register(app: Flask) -> None:
 
 
 def _refuse(error: errors.KevaError) -> Response:
-    response = _page(_STATUSES.get(type(error), 400), error.sentence)
+    response = _page(status_of(error), error.sentence)
     if isinstance(error, errors.NotNow) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -46,6 +46,10 @@ def _refuse_http(error: HTTPException) -> Response:
 def _refuse_bug(error: Exception) -> Response:
     log.LOG.exception("%s %s failed", request.method, shown_path())
     return _page(500, _BUG)
+
+
+def status_of(error: errors.KevaError) -> int:
+    return _STATUSES.get(type(error), 400)
 
 
 def shown_path() -> str:

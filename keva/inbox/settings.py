@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, make_response, render_template, request
 
 from keva import identity, people
-from keva.errors import Invalid, TooMany
-from keva.inbox import cookies, passwords
+from keva.errors import Invalid, NotNow
+from keva.inbox import cookies, passwords, refusals
 from keva.inbox.context import database, inbox, user
 from keva.inbox.responses import see
 
@@ -34,10 +34,8 @@ def change_password() -> Response:
         if present:
             _check_present(present[1])
         hashed = passwords.hash_of(new)
-    except Invalid as error:
-        return _page(400, error.sentence)
-    except TooMany as error:
-        return _page(429, error.sentence)
+    except (Invalid, NotNow) as error:
+        return _page(refusals.status_of(error), error.sentence)
     with database().write() as tx:
         people.set_password(tx, me, hashed)
         token = people.start_session(tx, me, inbox().clock())

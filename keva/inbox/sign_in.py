@@ -5,8 +5,8 @@ from urllib.parse import quote, urlencode
 from flask import Blueprint, Response, make_response, render_template, request
 
 from keva import people
-from keva.errors import Invalid, TooMany
-from keva.inbox import cookies, passwords
+from keva.errors import Invalid, NotNow
+from keva.inbox import cookies, passwords, refusals
 from keva.inbox.access import public
 from keva.inbox.after import After
 from keva.inbox.context import database, inbox, signed_in
@@ -46,20 +46,13 @@ def sign_in() -> Response:
     if not email and signed_in():
         return _go_on(after)
     try:
-        tries = inbox().attempts.count(request.remote_addr or "", email)
-    except TooMany as error:
-        response = _form(after, 429, error.sentence)
-        response.headers["Retry-After"] = str(error.retry_after)
+        token = _session_by_password(email, request.form.get("password", ""))
+    except NotNow as error:  # too many tries, or too much to do: what was typed stays
+        response = _form(after, refusals.status_of(error), error.sentence)
+        response.headers["Retry-After"] = str(error.retry_after or 1)
         return response
-    with database().read() as reader:
-        found = people.with_password(reader, email)
-    if not passwords.check(found[1] if found else None, request.form.get("password", "")) or not found:
+    if token is None:
         return _form(after, 401, _WRONG)
-    with database().write() as tx:
-        if people.with_password(tx, email) != found:  # disabled, or given another password, while this one was checked
-            return _form(after, 401, _WRONG)
-        token = _start_session(tx, found[0])
-    inbox().attempts.forgive(tries)
     return _with_cookie(_go_on(after), token)
 
 
@@ -100,6 +93,21 @@ def sign_out() -> Response:
 def _link(token: str) -> Link:
     with database().read() as reader:
         return people.link(reader, token, inbox().clock())
+
+
+def _session_by_password(email: str, password: str) -> str | None:
+    """The token of a new session, None for a wrong email or password; NotNow when that is not looked at now."""
+    tries = inbox().attempts.count(request.remote_addr or "", email)
+    with database().read() as reader:
+        found = people.with_password(reader, email)
+    if not passwords.check(found[1] if found else None, password) or not found:
+        return None
+    with database().write() as tx:
+        if people.with_password(tx, email) != found:  # disabled, or given another password, while this one was checked
+            return None
+        token = _start_session(tx, found[0])
+    inbox().attempts.forgive(tries)
+    return token
 
 
 def _start_session(tx: Transaction, user: User) -> str:

@@ -186,9 +186,11 @@ def test_one_password_is_checked_at_a_time_and_who_would_wait_long_is_told(desk,
 
     def attempt(number):
         with desk.client(signed_in=False) as client:
-            statuses.append(sign_in(client, f"{number}@example.com").status_code)
-            if statuses[-1] == 503:
+            answer = sign_in(client, f"{number}@example.com", next="/inbox/x", carried="body=kept")
+            statuses.append(answer.status_code)
+            if answer.status_code == 503:
                 go.set()
+            assert 'value="body=kept"' in answer.text
 
     threads = [threading.Thread(target=attempt, args=(number,)) for number in range(5)]
     for thread in threads:
