@@ -30,7 +30,7 @@ _TYPE = click.Choice(TYPES)
 
 @click.group("webhooks")
 def webhook_group() -> None:
-    """Make, list and mend webhooks, which tell other programs what happens at the desk."""
+    """Make and look after webhooks, which tell other programs."""
 
 
 @webhook_group.command("create")

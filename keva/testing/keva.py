@@ -21,6 +21,7 @@ from keva.testing.middleware import FaultMiddleware
 from keva.testing.proxies import hint_at_proxy
 from keva.testing.sandbox import THREADS, Sandbox
 from keva.testing.scratch import scratch_folder
+from keva.testing.waiting import check_wait
 from keva.testing.webhook_members import WebhookMembers
 from keva.validation import validate
 
@@ -182,10 +183,7 @@ class Keva(WebhookMembers):
         self, method: Method | None = None, path: str | None = None, count: int = 1, timeout: float = 5
     ) -> list[Request]:
         """Waits until there are `count` such calls and gives them; AssertionError when they don't come in time."""
-        if not isinstance(count, int) or count < 1:
-            raise Invalid(f"{count!r} calls cannot be waited for: give 1 or more, or look at requests() for none.")
-        if not isinstance(timeout, int | float) or not timeout >= 0:
-            raise Invalid(f"{timeout!r} is no time to wait: give the most seconds, 0 or more.")
+        check_wait(count, timeout, "calls", "requests")
         found = self._middleware.wait_for(method, path, count, timeout)
         if len(found) < count:
             wanted = f"{count} x {method or 'any method'} {path or 'any path'}"

@@ -10,7 +10,8 @@ from keva.api.registry import Answer, Call, Endpoint
 from keva.http import hooks
 from keva.models import OMITTED, Number, Query, RequestModel, WebhookId, WorkspaceId
 from keva.testing.control import LONGEST_WAIT, control, data
-from keva.testing.webhooks import AgentAnswer, wait_for
+from keva.testing.waiting import wait_for
+from keva.testing.webhooks import AgentAnswer
 
 if TYPE_CHECKING:
     from keva.testing.sandbox import Sandbox

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from keva.errors import NotFound
+from keva.errors import Invalid, NotFound
 from keva.models import Priority, Status
 from keva.testing.sandbox import Sandbox
-from keva.testing.webhooks import AgentAnswer, Delivery, Receiver, Webhook, wait_for
+from keva.testing.waiting import check_wait, wait_for
+from keva.testing.webhooks import AgentAnswer, Delivery, Receiver, Webhook
 from keva.validation import validate
 
 _UNCHANGED: Any = object()
@@ -35,7 +36,10 @@ class WebhookMembers:
         To a URL it is sent by itself; a function of a call, which has `headers`, `body` and `event` and returns the
         status, is called by `deliver` alone.
         """
-        made = self._sandbox.webhooks.create(to, events, workspace)
+        try:
+            made = self._sandbox.webhooks.create(to, events, workspace)
+        except NotFound:
+            raise KeyError(f"There is no workspace {workspace}") from None
         return Webhook(self._sandbox.webhooks, **made)
 
     def answer(
@@ -61,7 +65,11 @@ class WebhookMembers:
             "priority": priority,
             "resolutionType": resolution_type,
         }
-        given |= {"name": name, "email": email, "tags": None if tags is None else list(tags)}
+        given |= {
+            "name": name,
+            "email": email,
+            "tags": list(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else tags,
+        }
         sent = {field: value for field, value in given.items() if value is not None}
         if assigned_to is not _UNCHANGED:
             sent["assignedTo"] = assigned_to
@@ -78,6 +86,7 @@ class WebhookMembers:
 
     def wait_for_event(self, type: str | None = None, count: int = 1, timeout: float = 5) -> list[dict[str, Any]]:
         """Waits until there are `count` such events and gives them; AssertionError when they don't come in time."""
+        check_wait(count, timeout, "events", "events")
         found = wait_for(lambda: self.events(type), count, timeout)
         return self._enough(found, count, f"{type or 'any event'}", timeout)
 
@@ -94,10 +103,13 @@ class WebhookMembers:
 
     def deliveries(self, webhook: "Webhook | None" = None) -> list[Delivery]:
         """What was sent since the reset, delivered or not, in the order in which it happened."""
+        if webhook is not None and not isinstance(webhook, Webhook):
+            raise Invalid(f"{webhook!r} is not a webhook: give what webhook() returned.")
         return self._sandbox.webhooks.deliveries(webhook.id if webhook else None)
 
     def wait_for_delivery(self, type: str | None = None, count: int = 1, timeout: float = 5) -> list[Delivery]:
         """Waits for `count` deliveries that are settled and gives them; AssertionError when they don't come in time."""
+        check_wait(count, timeout, "deliveries", "deliveries")
         found = wait_for(lambda: self._sandbox.webhooks.settled(type), count, timeout)
         return self._enough(found, count, f"settled delivery of {type or 'any event'}", timeout)
 

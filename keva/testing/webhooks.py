@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from pydantic.alias_generators import to_camel
 
 from keva import events, tickets
-from keva.clocks import elapsed, sleep
 from keva.envelopes import data_model
 from keva.errors import Invalid
 from keva.events import TYPES, Event
@@ -24,7 +23,6 @@ from keva.webhooks.dispatcher import Dispatcher
 from keva.webhooks.failures import of_status
 
 _KEVA = Caller("keva", SCOPES, None)
-_POLL_SECONDS = 0.005
 
 
 class AgentAnswer(TicketChange):
@@ -88,6 +86,8 @@ class DeskWebhooks:
         """Gives its id and its secret."""
         if not isinstance(to, str) and not callable(to):
             raise Invalid(f"{to!r} is neither a URL nor a function: give one of them.")
+        if types is not None and (isinstance(types, str) or not isinstance(types, Iterable)):
+            raise Invalid(f"{types!r} is no list of events: give one such as ['ticket.closed'].")
         url = to if isinstance(to, str) else None
         with self._database.write() as tx:
             made = registry.create(tx, url, types, workspace_id)
@@ -183,14 +183,6 @@ class Webhook:
 
     def __repr__(self) -> str:
         return f"<Webhook {self.id}>"
-
-
-def wait_for(found: Callable[[], list[Any]], count: int, timeout: float) -> list[Any]:
-    """What is found once there are so many, or when the time is over."""
-    over = elapsed() + timeout
-    while len(there := found()) < count and elapsed() < over:
-        sleep(_POLL_SECONDS)
-    return there
 
 
 def _due(reader: Reader, webhook: registry.Webhook, now: float) -> list[_Due]:

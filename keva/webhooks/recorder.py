@@ -41,7 +41,8 @@ class Recorder:
             if len(self._outcomes) >= _MOST and not self._is_failing:
                 self._store_at = now()
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self.is_closed or self._has_room(outcome if until_stored else None))
+            while not (self.is_closed or self._has_room(outcome if until_stored else None)):
+                self._changed.wait()
 
     def pass_over(self, webhook_id: str, cursor: int) -> None:
         """Takes how far a webhook has come past an event that it does not want."""

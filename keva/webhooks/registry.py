@@ -55,7 +55,7 @@ def create(
         """,
         {
             "url": None if url is None else check_url(url),
-            "types": types and json.dumps(_checked(types)),
+            "types": None if types is None else json.dumps(_checked(types)),
             "workspace": workspace_id and _workspace(tx, workspace_id),
             "secret": secret,
             "now": tx.now,
@@ -121,8 +121,10 @@ def _webhook(row: Any) -> Webhook:
 
 def _checked(types: Iterable[str]) -> list[str]:
     given = set(types)
+    if not given:
+        raise Invalid("A webhook without events is never sent anything: name some, or leave them out for all.")
     if not given <= set(TYPES):
-        unknown = min(given - set(TYPES))
+        unknown = min(map(str, given - set(TYPES)))
         raise Invalid(f"There is no event {unknown}: there are {', '.join(TYPES)}.")
     return [kind for kind in TYPES if kind in given]
 

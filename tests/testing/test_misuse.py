@@ -26,6 +26,14 @@ MEMBERS = {
     "drop": lambda keva: keva.drop(),
     "faults": lambda keva: keva.faults(),
     "clear_faults": lambda keva: keva.clear_faults(),
+    "webhook": lambda keva: keva.webhook(print),
+    "answer": lambda keva: keva.answer("tkt_1", "Hello."),
+    "events": lambda keva: keva.events(),
+    "wait_for_event": lambda keva: keva.wait_for_event(),
+    "send": lambda keva: keva.send("ticket.closed"),
+    "deliver": lambda keva: keva.deliver(),
+    "deliveries": lambda keva: keva.deliveries(),
+    "wait_for_delivery": lambda keva: keva.wait_for_delivery(),
     "now": lambda keva: keva.now,
     "freeze": lambda keva: keva.freeze(),
     "advance": lambda keva: keva.advance(1),
@@ -125,6 +133,21 @@ def test_a_start_that_fails_leaves_nothing_and_may_be_tried_again():
         (lambda keva: keva.fail(path=1), "path must be text"),
         (lambda keva: keva.delay("1"), "delay must be a number"),
         (lambda keva: keva.delay(math.nan), "delay must be"),
+        (lambda keva: keva.webhook(7), "neither a URL nor a function"),
+        (lambda keva: keva.webhook("example.com"), "give one such as https://example.com/keva"),
+        (lambda keva: keva.webhook(print, events="ticket.closed"), "'ticket.closed' is no list of events"),
+        (lambda keva: keva.webhook(print, events=[]), "name some, or leave them out for all"),
+        (lambda keva: keva.webhook(print, events=[1]), "There is no event 1"),
+        (lambda keva: keva.answer(1, "Hello."), "ticketId must be text"),
+        (lambda keva: keva.answer("tkt_1", 1), "body must be text"),
+        (lambda keva: keva.answer("tkt_1", tags="login"), "tags must be a list"),
+        (lambda keva: keva.answer("tkt_1"), "changes something"),
+        (lambda keva: keva.events("ticket.lost"), "There is no event 'ticket.lost'"),
+        (lambda keva: keva.send(1), "There is no event 1"),
+        (lambda keva: keva.wait_for_event(count=0), "0 events cannot be waited for"),
+        (lambda keva: keva.wait_for_event(timeout=None), "None is no time to wait"),
+        (lambda keva: keva.wait_for_delivery(count="1"), "'1' deliveries cannot"),
+        (lambda keva: keva.deliveries("hook_1"), "give what webhook() returned"),
         (lambda keva: keva.freeze(0), "0 is not a time"),
         (lambda keva: keva.advance("60"), "'60' is no number of seconds"),
         (lambda keva: keva.advance(math.nan), "1970 to 9999"),
@@ -138,7 +161,12 @@ def test_what_means_nothing_is_a_value_error_that_says_so(keva, use, told):
 
 
 @pytest.mark.parametrize(
-    "use", [lambda keva: keva.create_key(workspace="ws_nope"), lambda keva: keva.tickets(workspace_id="ws_nope")]
+    "use",
+    [
+        lambda keva: keva.create_key(workspace="ws_nope"),
+        lambda keva: keva.tickets(workspace_id="ws_nope"),
+        lambda keva: keva.webhook(print, workspace="ws_nope"),
+    ],
 )
 def test_a_workspace_that_is_not_there_is_a_key_error(keva, use):
     with pytest.raises(KeyError, match="no workspace ws_nope"):
