@@ -9,7 +9,7 @@ from werkzeug.routing import MapAdapter
 
 from keva import log
 from keva.clocks import machine_time
-from keva.inbox import gate, headers, refusals, requests, settings, sign_in, tickets
+from keva.inbox import gate, headers, refusals, requests, settings, sign_in, tickets, webhooks
 from keva.inbox.assets import Assets
 from keva.inbox.attempts import Attempts
 from keva.inbox.context import Inbox
@@ -43,7 +43,7 @@ def create_inbox(
     app.jinja_env.globals["asset"] = assets.url
     app.jinja_env.globals["for_tests"] = journal is not None
     app.context_processor(lambda: {"user": g.get("user")})
-    for blueprint in (tickets.bp, sign_in.bp, settings.bp, *([requests.bp] if journal else [])):
+    for blueprint in (tickets.bp, sign_in.bp, settings.bp, webhooks.bp, *([requests.bp] if journal else [])):
         app.register_blueprint(blueprint)
     gate.register(app)
     headers.register(app)

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from keva import identity, people
 from keva.errors import Invalid, NotNow
-from keva.inbox import cookies, passwords, refusals
+from keva.inbox import cookies, passwords, refusals, webhooks
 from keva.inbox.context import database, inbox, user
 from keva.inbox.responses import see
 
@@ -15,6 +15,7 @@ _WRONG = "That is not your present password: try again."
 _SAVED = {
     "password": "Your password is changed. Wherever else you were signed in, you are not any more.",
     "shortcuts": "Your choice is saved.",
+    "retry": "It is sent again now: reload the page to see what came back.",
 }
 
 
@@ -65,10 +66,12 @@ def _page(status: int = 200, wrong: str = "") -> Response:
     with database().snapshot() as reader:
         keys = identity.list_keys(reader, me.caller)
         users = people.list_all(reader, me.caller)
+        hooks = webhooks.overviews(reader)
     page = render_template(
         "settings.html",
         keys=keys,
         users=users,
+        webhooks=hooks,
         wrong=wrong,
         saved=_SAVED.get(request.args.get("saved", "")),
         shortest=passwords.SHORTEST,
