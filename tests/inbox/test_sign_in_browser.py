@@ -36,3 +36,13 @@ def test_an_invitation_asks_for_a_password_which_signs_in_the_next_time(desk, br
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/inbox")
     assert page.get_by_text("Ann", exact=True).is_visible()
+
+
+def test_an_email_with_letters_beyond_ascii_signs_in(desk, browse):
+    desk.user("Jörg", password=PASSWORD)
+    page = browse(desk, signed_in=False)
+    page.goto("/inbox/sign-in")
+    page.get_by_label("Email").fill("JÖRG@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/inbox")
