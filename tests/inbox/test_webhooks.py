@@ -20,7 +20,7 @@ def hook(desk):
         with desk.database.write() as tx:
             webhook = registry.get(tx, made["id"], desk.database.clock())
             [(seq, *_)] = outbox.after(tx, webhook.cursor, 1)
-            answer = Answer(status=500, error="answered 500", text="the receiver's own words", retry_after=None)
+            answer = Answer(status=500, error="answered 500", text="the receiver's own words")
             outcome = outbox.outcome(webhook, seq, 1, answer, desk.database.clock())
             outbox.store(tx, [outcome], {webhook.id: seq})
         return made
