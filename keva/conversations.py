@@ -81,9 +81,9 @@ def list_page(
     )
 
 
-def by_last_message(reader: Reader, caller: Caller, tickets: list[int]) -> list[dict[str, Any]]:
+def by_seq(reader: Reader, caller: Caller, tickets: list[int]) -> list[dict[str, Any]]:
     """The tickets with those seqs, as a page has them, in the order given."""
-    rows = _rows(
+    return _rows(
         reader,
         f"""
         SELECT {_SHOWN} FROM json_each(:tickets) AS given JOIN tickets ON tickets.seq = given.value
@@ -93,7 +93,6 @@ def by_last_message(reader: Reader, caller: Caller, tickets: list[int]) -> list[
         """,
         {"workspace": caller.workspace, "tickets": str(tickets)},
     )
-    return rows
 
 
 def counts(reader: Reader, caller: Caller, wanted: Filter) -> dict[str, int]:
