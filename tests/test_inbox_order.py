@@ -42,11 +42,13 @@ def change(database, ticket, **values):
 
 def order(database):
     """The tickets' ids, the one with the newest message first."""
-    return [row[0] for row in database.read().all("SELECT id FROM tickets ORDER BY last_message DESC")]
+    with database.read() as reader:
+        return [row[0] for row in reader.all("SELECT id FROM tickets ORDER BY last_message DESC")]
 
 
 def waits(database, ticket):
-    return bool(database.read().one("SELECT waiting FROM tickets WHERE id = ?", (ticket,))[0])
+    with database.read() as reader:
+        return bool(reader.one("SELECT waiting FROM tickets WHERE id = ?", (ticket,))[0])
 
 
 def problems(database):

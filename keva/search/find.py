@@ -57,9 +57,13 @@ def of_customer(index: SearchIndex, caller: Caller, email: str, limit: int) -> l
 def _assignees(database: Database, caller: Caller, named: set[str]) -> list[str]:
     """What `assigned:` means: the text itself, the caller ("me"), and users of such a name or email."""
     found = set(named) - {NOBODY}
-    for user in people.colleagues(database.read(), caller) if found else ():
+    if not found:
+        return []
+    with database.read() as reader:
+        users = people.colleagues(reader, caller)
+    for user in users:
         shown = f"{user.name} {user.email}".casefold()
-        if any(name in shown or (name == "me" and user.id == caller.key) for name in found):
+        if any(name in shown or (name == "me" and user.id == caller.key) for name in named):
             found.add(user.id.casefold())
     return sorted(found)
 

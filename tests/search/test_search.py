@@ -49,11 +49,15 @@ class Desk:
         before = conversations.NEWEST
         while before is not None:
             found = find(self.index, self.database, caller, parse(text), before, limit)
-            yield [row["id"] for row in conversations.by_seq(self.database.read(), caller, found.tickets)]
+            yield self.ids(found.tickets, caller)
             before = found.before
 
     def find(self, text, caller=EVERYTHING):
         return [ticket for page in self.pages(text, caller) for ticket in page]
+
+    def ids(self, seqs, caller=EVERYTHING):
+        with self.database.read() as reader:
+            return [row["id"] for row in conversations.by_seq(reader, caller, seqs)]
 
     def close(self):
         self.index.close()
@@ -213,7 +217,8 @@ def test_who_reaches_one_workspace_never_finds_another_ones(desk):
     with desk.database.write() as tx:
         other = workspaces.create(tx, "Sales")["id"]
     here = Caller(None, SCOPES, 1)
-    there = EVERYTHING.within(desk.database.read(), other)
+    with desk.database.read() as reader:
+        there = EVERYTHING.within(reader, other)
     first, second = desk.ticket("refund", caller=here), desk.ticket("refund", caller=there)
     for text in ("refund", "from:jane", "status:open", "w1 refund", "workspace:w1", "w2"):
         assert set(desk.find(text, here)) <= {first}
@@ -232,7 +237,7 @@ def test_a_customers_tickets_are_found_by_the_email_alone(desk):
     other = desk.ticket(email="joe@example.com")
     desk.say(other, "Ask jane@example.com", email="jane@example.com")
     found = of_customer(desk.index, EVERYTHING, "jane@example.com", 5)
-    assert [row["id"] for row in conversations.by_seq(desk.database.read(), EVERYTHING, found)] == mine[::-1]
+    assert desk.ids(found) == mine[::-1]
 
 
 # The file
