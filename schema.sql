@@ -176,9 +176,9 @@ CREATE TABLE sign_in_links (
   expires_at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Forms of the inbox that were carried out, so that one sent twice is carried out once; kept for some days.
+-- Forms of the inbox that were carried out, so that one sent twice is carried out once; the newest 10,000.
 CREATE TABLE sent_forms (
-  digest   BLOB PRIMARY KEY CHECK (length(digest) = 32),  -- SHA-256 of the form's id and of what was typed
-  ticket   INTEGER NOT NULL REFERENCES tickets (seq),
-  sent_at  TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+  seq     INTEGER PRIMARY KEY,
+  digest  BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),  -- SHA-256 of the form's id and of what was typed
+  ticket  INTEGER NOT NULL REFERENCES tickets (seq)
+) STRICT;

@@ -24,7 +24,7 @@ FLOORS = [
     {"models", "strict_json"},
     {"envelopes", "storage", "validation", "http"},
     {"identity"},
-    {"events", "workspaces", "people", "conversations"},
+    {"events", "workspaces", "people", "conversations", "forms", "history", "threads"},
     {"tickets", "webhooks", "search"},
     {"api", "transfer", "inbox"},
     {"testing"},

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from keva import people
+from keva.conversations import NEWEST, Filter
 from keva.identity import Caller
 from keva.search.index import SearchIndex
 from keva.search.query import NOBODY, Query
@@ -13,7 +14,6 @@ from keva.storage.database import Database
 
 CATCH_UP_SECONDS = 0.3
 LONGEST = 2.0  # seconds that one search may take
-NEWEST = 2**63 - 1
 _STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 
 
@@ -31,15 +31,25 @@ class Found:
 
 
 def find(
-    index: SearchIndex, database: Database, caller: Caller, query: Query, before: int = NEWEST, limit: int = 40
+    index: SearchIndex,
+    database: Database,
+    caller: Caller,
+    query: Query,
+    before: int = NEWEST,
+    limit: int = 40,
+    wanted: Filter = Filter(),  # noqa: B008
 ) -> Found:
-    """At most `limit` tickets with a message that matches below the seq `before`; IndexMissing where none can be."""
+    """At most `limit` tickets of the filter with a message that matches below the seq `before`.
+
+    IndexMissing where there is nothing to search in.
+    """
     indexed = index.catch_up(CATCH_UP_SECONDS)
     if indexed < 1:
         index.fill_in_background()
     if query.is_empty:
         return Found([], indexed=indexed)
     statement = Statement(caller, query, _assignees(database, caller, query.assigned))
+    statement.within(wanted)
     with index.reading() as connection:
         return _search(connection, statement, before, limit, indexed)
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from typing import Any
 
+from keva.conversations import Filter
 from keva.identity import Caller
 from keva.search.query import NOBODY, Query
 
@@ -30,6 +31,17 @@ class Statement:
             self.require("messages.created_at < :until", {"until": query.before})
         if query.after:
             self.require("messages.created_at >= :since", {"since": query.after})
+
+    def within(self, wanted: Filter) -> None:
+        """Of the tickets of that filter alone."""
+        if wanted.status:
+            self.require("tickets.status = :wanted_status", {"wanted_status": wanted.status})
+        if wanted.waiting:
+            self.require("waiting = 1", {})
+        if wanted.assigned_to is not None:
+            self.require("assigned_to = :wanted_assignee", {"wanted_assignee": wanted.assigned_to})
+        if wanted.unassigned:
+            self.require("assigned_to IS NULL", {})
 
     def require(self, condition: str, values: dict[str, Any]) -> None:
         self._conditions.append(condition)

@@ -156,9 +156,9 @@ CREATE INDEX tickets_of_assignee     ON tickets (assigned_to, workspace, status,
   WHERE assigned_to IS NOT NULL;
 
 CREATE TABLE sent_forms (
-  digest   BLOB PRIMARY KEY CHECK (length(digest) = 32),
-  ticket   INTEGER NOT NULL REFERENCES tickets (seq),
-  sent_at  TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+  seq     INTEGER PRIMARY KEY,
+  digest  BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+  ticket  INTEGER NOT NULL REFERENCES tickets (seq)
+) STRICT;
 """,
 }
