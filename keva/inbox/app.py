@@ -9,13 +9,16 @@ from werkzeug.routing import MapAdapter
 
 from keva import log
 from keva.clocks import machine_time
-from keva.inbox import gate, headers, refusals, requests, settings, sign_in, tickets
+from keva.inbox import gate, headers, new_ticket, refusals, requests, settings, sign_in, thread, tickets
 from keva.inbox.assets import Assets
 from keva.inbox.attempts import Attempts
 from keva.inbox.context import Inbox
 from keva.inbox.journal import Journal
 from keva.inbox.site import Site
+from keva.inbox.text import linked
+from keva.inbox.times import ago, exactly
 from keva.limits import MAX_BODY
+from keva.search.index import SearchIndex
 from keva.storage.database import Database
 
 
@@ -24,14 +27,15 @@ def create_inbox(
     site: Site,
     verbose: bool = False,
     journal: Journal | None = None,
+    search: SearchIndex | None = None,
     clock: Callable[[], float] = machine_time,
 ) -> Flask:
     """All pages under /inbox as a WSGI application, with the requests of a desk for tests if it has a `journal`.
 
-    `clock` gives the machine's time, not the desk's.
+    Close the `search` index when it is no longer served. `clock` gives the machine's time, not the desk's.
     """
     app = _App("keva.inbox", static_folder=None)
-    app.extensions["keva"] = Inbox(database, site, clock, Attempts(clock), journal)
+    app.extensions["keva"] = Inbox(database, site, clock, Attempts(clock), search or SearchIndex(database.path), journal)
     app.session_interface = _NoSession()
     # Flask's own limit for a form is lower than 100,000 characters in percent-encoding.
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
@@ -42,8 +46,9 @@ def create_inbox(
     # What every template has: the addresses of style and script, and who is signed in, None for nobody.
     app.jinja_env.globals["asset"] = assets.url
     app.jinja_env.globals["for_tests"] = journal is not None
+    app.jinja_env.filters.update(linked=linked, ago=ago, exactly=exactly)
     app.context_processor(lambda: {"user": g.get("user")})
-    for blueprint in (tickets.bp, sign_in.bp, settings.bp, *([requests.bp] if journal else [])):
+    for blueprint in (tickets.bp, new_ticket.bp, thread.bp, sign_in.bp, settings.bp, *([requests.bp] if journal else [])):
         app.register_blueprint(blueprint)
     gate.register(app)
     headers.register(app)
