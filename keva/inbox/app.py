@@ -35,7 +35,9 @@ def create_inbox(
     Close the `search` index when it is no longer served. `clock` gives the machine's time, not the desk's.
     """
     app = _App("keva.inbox", static_folder=None)
-    app.extensions["keva"] = Inbox(database, site, clock, Attempts(clock), search or SearchIndex(database.path), journal)
+    app.extensions["keva"] = Inbox(
+        database, site, clock, Attempts(clock), search or SearchIndex(database.path), journal
+    )
     app.session_interface = _NoSession()
     # Flask's own limit for a form is lower than 100,000 characters in percent-encoding.
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
@@ -48,7 +50,14 @@ def create_inbox(
     app.jinja_env.globals["for_tests"] = journal is not None
     app.jinja_env.filters.update(linked=linked, ago=ago, exactly=exactly)
     app.context_processor(lambda: {"user": g.get("user")})
-    for blueprint in (tickets.bp, new_ticket.bp, thread.bp, sign_in.bp, settings.bp, *([requests.bp] if journal else [])):
+    for blueprint in (
+        tickets.bp,
+        new_ticket.bp,
+        thread.bp,
+        sign_in.bp,
+        settings.bp,
+        *([requests.bp] if journal else []),
+    ):
         app.register_blueprint(blueprint)
     gate.register(app)
     headers.register(app)

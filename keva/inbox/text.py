@@ -25,7 +25,7 @@ def _link(address: str) -> Markup:
 
 def _without_the_sentences_end(address: str) -> str:
     """A bracket stays that was opened inside the address."""
-    while address[-1] in _ENDS and not address[-1] == _closed_inside(address):
+    while address[-1] in _ENDS and address[-1] != _closed_inside(address):
         address = address[:-1]
     return address
 

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from keva import conversations, forms, history, people, threads, tickets
 from keva.errors import Invalid
 from keva.inbox import html
+from keva.inbox.access import fragment
 from keva.inbox.context import database, inbox, user
 from keva.inbox.names import Names
 from keva.inbox.responses import see
@@ -80,6 +81,21 @@ def change(ticket_id: str) -> Response:
         return _page(ticket_id, Draft(), 409, steps)
     back = request.form.get("back", "")
     return see(back if back == "/inbox" or back.startswith("/inbox?") else f"/inbox/{ticket_id}")
+
+
+@bp.get("/news")
+@fragment
+def news(ticket_id: str) -> Response:
+    """What others did to this ticket since the event `after`, to be shown when asked; 204 where it is nothing."""
+    caller = user().caller
+    with database().read() as reader:
+        ticket, messages = threads.thread(reader, caller, ticket_id, SHOWN)
+        steps = history.by_others(reader, caller, ticket["seq"], request.args.get("after", 0, int))
+        if not steps:
+            return Response(status=204)
+        told = {step.message for step in steps}
+        entries = timeline([one for one in messages if one["seq"] in told], steps, Names(reader))
+    return Response(render_template("_thread_news.html", entries=entries, ticket_id=ticket_id))
 
 
 @bp.get("/<message_id>.html")

@@ -82,9 +82,7 @@ def _listed(reader: Reader, caller: Caller, view: View) -> Page:
 def _found(caller: Caller, view: View) -> Page:
     """What the search finds, within the filters."""
     try:
-        found = find(
-            inbox().search, database(), caller, parse(view.search), view.before, PER_PAGE, view.filter(user())
-        )
+        found = find(inbox().search, database(), caller, parse(view.search), view.before, PER_PAGE, view.filter(user()))
     except IndexMissing as error:
         return Page(notice=str(error))
     notice = ""

@@ -53,6 +53,7 @@ class Desk:
     def stop(self):
         self.server.stop()
         self._thread.join()
+        self.inbox.extensions["keva"].search.close()
         self.database.close()
 
     @property
