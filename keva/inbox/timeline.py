@@ -42,6 +42,8 @@ def _words(step: Step, names: Names) -> Iterator[str]:
         if name != "assignedTo":
             yield f"set {name} to {new}, from {old}"
         elif new is None:
-            yield f"took it from {names.user(old)}"
+            yield f"unassigned it from {names.user(old)}"
+        elif new == step.done_by:
+            yield "took it" + (f", from {names.user(old)}" if old else "")
         else:
             yield f"assigned it to {names.user(new)}" + (f", from {names.user(old)}" if old else "")
