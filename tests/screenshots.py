@@ -29,8 +29,8 @@ TOLD = {
     "tags": ["delivery", "damaged"],
     "messages": [
         {
-            "body": "Hello,\n\nmy order #12345 arrived today, and the shade of the lamp is cracked on one side. Here is a "
-            "picture: https://example.com/pictures/lamp-12345.jpg\n\nCould you send another one?\n\nJane",
+            "body": "Hello,\n\nmy order #12345 arrived today, and the shade of the lamp is cracked on one side. "
+            "Here is a picture: https://example.com/pictures/lamp-12345.jpg\n\nCould you send another one?\n\nJane",
             "bodyHtml": "<p>Hello,</p><p>my order <b>#12345</b> arrived today.</p>",
         }
     ],

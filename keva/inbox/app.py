@@ -27,17 +27,14 @@ def create_inbox(
     site: Site,
     verbose: bool = False,
     journal: Journal | None = None,
-    search: SearchIndex | None = None,
     clock: Callable[[], float] = machine_time,
 ) -> Flask:
     """All pages under /inbox as a WSGI application, with the requests of a desk for tests if it has a `journal`.
 
-    Close the `search` index when it is no longer served. `clock` gives the machine's time, not the desk's.
+    `clock` gives the machine's time, not the desk's.
     """
     app = _App("keva.inbox", static_folder=None)
-    app.extensions["keva"] = Inbox(
-        database, site, clock, Attempts(clock), search or SearchIndex(database.path), journal
-    )
+    app.extensions["keva"] = Inbox(database, site, clock, Attempts(clock), _search_index(database, journal), journal)
     app.session_interface = _NoSession()
     # Flask's own limit for a form is lower than 100,000 characters in percent-encoding.
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
@@ -64,6 +61,14 @@ def create_inbox(
     refusals.register(app)
     app.after_request(partial(_log, verbose))
     return app
+
+
+def _search_index(database: Database, journal: Journal | None) -> SearchIndex:
+    index = SearchIndex(database.path)
+    if journal:
+        index.forget()  # a desk for tests may have been emptied by an earlier process, and its ids begin anew
+    database.companions.append(index)
+    return index
 
 
 class _App(Flask):

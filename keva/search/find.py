@@ -79,22 +79,23 @@ def _assignees(database: Database, caller: Caller, named: set[str]) -> list[str]
 
 
 def _search(connection: sqlite3.Connection, statement: Statement, start: int, limit: int, indexed: float) -> Found:
-    """Reads on until there are enough tickets; one that an earlier page has shown by a newer match is left out."""
+    """Reads on until it is known whether there are more; one that an earlier page has shown is left out."""
     end = time.perf_counter() + LONGEST
     connection.set_progress_handler(lambda: time.perf_counter() > end, _STEPS)
-    found: dict[int, None] = {}
+    found: dict[int, int] = {}
     before, more = start, True
     try:
-        while more:
+        while more and len(found) <= limit:
             rows = statement.newest(connection, before)
             for before, ticket in rows:
                 if ticket not in found and (start == NEWEST or not statement.has_newer(connection, ticket, start)):
-                    found[ticket] = None
-                if len(found) == limit:
-                    return Found(list(found), before, indexed)
+                    found[ticket] = before
+                if len(found) > limit:
+                    break
             more = len(rows) == ROWS
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        return Found(list(found), None, indexed, cut=True)
-    return Found(list(found), None, indexed)
+        return Found(list(found)[:limit], None, indexed, cut=True)
+    shown = list(found)[:limit]
+    return Found(shown, found[shown[-1]] if len(found) > limit else None, indexed)

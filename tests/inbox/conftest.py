@@ -53,7 +53,6 @@ class Desk:
     def stop(self):
         self.server.stop()
         self._thread.join()
-        self.inbox.extensions["keva"].search.close()
         self.database.close()
 
     @property
