@@ -24,12 +24,11 @@ def _link(address: str) -> Markup:
 
 
 def _without_the_sentences_end(address: str) -> str:
-    """A bracket stays that was opened inside the address."""
-    while address[-1] in _ENDS and address[-1] != _closed_inside(address):
-        address = address[:-1]
-    return address
-
-
-def _closed_inside(address: str) -> str:
-    last = address[-1]
-    return last if last in _PAIRS and address.count(_PAIRS[last]) >= address.count(last) else ""
+    """A closing bracket stays where it was opened inside the address."""
+    surplus = {closing: address.count(closing) - address.count(opening) for closing, opening in _PAIRS.items()}
+    end = len(address)
+    while address[end - 1] in _ENDS and surplus.get(address[end - 1], 1) > 0:
+        if address[end - 1] in surplus:
+            surplus[address[end - 1]] -= 1
+        end -= 1
+    return address[:end]
