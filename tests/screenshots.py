@@ -5,6 +5,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from keva import tickets
@@ -17,6 +18,7 @@ from keva.transfer.records import TicketRecord
 from tests.inbox.conftest import CHROMIUM, CHROMIUM_OPTIONS, Desk
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
+_COLOURS = 64  # of a page, which has few: a quarter of the size
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
 NOW = datetime(2024, 1, 15, 16, 30, tzinfo=UTC)
 TOLD = {
@@ -93,8 +95,11 @@ def shoot(desk: Desk, browser: Browser, folder: Path) -> None:
     ):
         page = opened(desk, browser, size, scheme)
         page.goto(path)
-        page.screenshot(path=folder / f"{name}.png")
+        file = folder / f"{name}.png"
+        page.screenshot(path=file)
         page.context.close()
+        with Image.open(file) as picture:
+            picture.convert("RGB").quantize(_COLOURS).save(file, optimize=True)
 
 
 def opened(desk: Desk, browser: Browser, size: dict[str, int], scheme: str):
