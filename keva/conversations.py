@@ -15,7 +15,7 @@ from keva.storage.transaction import Reader
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 NEWEST = 2**63 - 1  # above every message
 PREVIEW = 240  # characters of the last message
-COUNTED = 1000  # what a filter leaves is counted up to here
+COUNTED = 100  # what a filter leaves is counted up to here
 
 _COLUMNS = (
     "id",

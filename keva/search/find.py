@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keva import people
@@ -13,6 +14,7 @@ from keva.search.statement import ROWS, Statement
 from keva.storage.database import Database
 
 CATCH_UP_SECONDS = 0.3
+_GLANCE_SECONDS = 0.02  # for what is beside a page, and may be behind
 LONGEST = 2.0  # seconds that one search may take
 _STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 
@@ -56,7 +58,8 @@ def find(
 
 def of_customer(index: SearchIndex, caller: Caller, email: str, limit: int) -> list[int]:
     """The customer's tickets with the newest messages; an index of all emails would cost every create."""
-    index.catch_up(CATCH_UP_SECONDS)
+    if index.catch_up(_GLANCE_SECONDS) < 1:
+        index.fill_in_background()
     quoted = email.replace('"', '""')
     statement = Statement(caller, Query(match=f'{{people}} : "{quoted}"'), [])
     statement.require("customer_email = :customer COLLATE NOCASE", {"customer": email})
@@ -83,19 +86,24 @@ def _search(connection: sqlite3.Connection, statement: Statement, start: int, li
     end = time.perf_counter() + LONGEST
     connection.set_progress_handler(lambda: time.perf_counter() > end, _STEPS)
     found: dict[int, int] = {}
-    before, more = start, True
     try:
-        while more and len(found) <= limit:
-            rows = statement.newest(connection, before)
-            for before, ticket in rows:
-                if ticket not in found and (start == NEWEST or not statement.has_newer(connection, ticket, start)):
-                    found[ticket] = before
-                if len(found) > limit:
-                    break
-            more = len(rows) == ROWS
+        for seq, ticket in _matches(connection, statement, start):
+            if ticket not in found and (start == NEWEST or not statement.has_newer(connection, ticket, start)):
+                found[ticket] = seq
+            if len(found) > limit:
+                break
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
         return Found(list(found)[:limit], None, indexed, cut=True)
     shown = list(found)[:limit]
     return Found(shown, found[shown[-1]] if len(found) > limit else None, indexed)
+
+
+def _matches(connection: sqlite3.Connection, statement: Statement, before: int) -> Iterator[tuple[int, int]]:
+    """Every matching message below the seq `before` with its ticket, newest first."""
+    for part in statement.parts(connection, before):
+        rows = statement.newest(connection, part, before)
+        while rows:
+            yield from rows
+            rows = statement.newest(connection, part, rows[-1][0]) if len(rows) == ROWS else []

@@ -1,5 +1,8 @@
 """The index of the words of all messages: a file beside the database that is filled in batches and can be made anew."""
 
+# It has a table of words for each 100,000 messages, and a search reads the newest first: to look up the start of a word
+# FTS5 gathers every place of every word that begins so, in the whole table, before it gives the first.
+#
 # FTS5 writes to its file at every savepoint, and each write of the desk is one: an index in the database would cost
 # every create. Messages are only ever added, so the index knows up to which seq it has come, and nothing else.
 
@@ -10,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from keva.log import LOG
 from keva.search import words
@@ -17,14 +21,15 @@ from keva.storage.paths import SHM, WAL, beside
 
 ENDING = "-search"
 BATCH = 500  # messages in one transaction
+PART = 100_000  # messages in one table of words
 _BUSY_SECONDS = 5.0
 # Marks of vowels and of a vowel's absence are parts of words in the scripts of India and around it.
 _TOKENS = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
-_SCHEMA = f"""
-CREATE VIRTUAL TABLE words USING fts5(
-  subject, people, body, workspace, content='', columnsize=0, tokenize="{_TOKENS}");
-CREATE TABLE upto (desk TEXT NOT NULL, seq INTEGER NOT NULL, message TEXT);
+_WORDS = f"""
+CREATE VIRTUAL TABLE IF NOT EXISTS words_{{part}} USING fts5(
+  subject, people, body, workspace, content='', columnsize=0, tokenize="{_TOKENS}")
 """
+_UPTO = "CREATE TABLE upto (desk TEXT NOT NULL, seq INTEGER NOT NULL, message TEXT)"
 
 
 class IndexMissing(Exception):
@@ -147,9 +152,17 @@ def _connect(path: Path, database: Path, mode: str) -> sqlite3.Connection:
 
 
 def _make(connection: sqlite3.Connection) -> None:
-    connection.executescript(
-        f"BEGIN; {_SCHEMA} INSERT INTO upto SELECT id, 0, NULL FROM desk.workspaces LIMIT 1; COMMIT"
-    )
+    connection.execute("BEGIN")
+    connection.execute(_WORDS.format(part=0))
+    connection.execute(_UPTO)
+    connection.execute("INSERT INTO upto SELECT id, 0, NULL FROM desk.workspaces ORDER BY seq LIMIT 1")
+    connection.execute("COMMIT")
+
+
+def parts(connection: sqlite3.Connection) -> list[int]:
+    """The numbers of the tables of words, the newest first: each has the messages from PART times it on."""
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'").fetchall()
+    return sorted((int(name.removeprefix("words_")) for (name,) in rows), reverse=True)
 
 
 def _is_of_this_desk(connection: sqlite3.Connection) -> bool:
@@ -183,11 +196,7 @@ def _take_in_a_batch(connection: sqlite3.Connection) -> int:
             (seq, BATCH),
         ).fetchall()
         if rows:
-            connection.executemany(
-                "INSERT INTO words (rowid, subject, people, body, workspace) VALUES (?, ?, ?, ?, ?)", map(_row, rows)
-            )
-            seq = rows[-1][0]
-            connection.execute("UPDATE upto SET seq = ?, message = ?", rows[-1][:2])
+            seq = _store(connection, rows)
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
@@ -195,7 +204,19 @@ def _take_in_a_batch(connection: sqlite3.Connection) -> int:
     return seq
 
 
-def _row(row: tuple[int, str, str, str, str | None, str, str | None, str, int]) -> tuple[int, str, str, str, str]:
+def _store(connection: sqlite3.Connection, rows: list[Any]) -> int:
+    """Stores those of one table, and gives the seq of the last."""
+    part = rows[0][0] // PART
+    rows = [row for row in rows if row[0] // PART == part]
+    connection.execute(_WORDS.format(part=part))
+    connection.executemany(
+        f"INSERT INTO words_{part} (rowid, subject, people, body, workspace) VALUES (?, ?, ?, ?, ?)", map(_row, rows)
+    )
+    connection.execute("UPDATE upto SET seq = ?, message = ?", rows[-1][:2])
+    return int(rows[-1][0])
+
+
+def _row(row: Any) -> tuple[int, str, str, str, str]:
     seq, _, subject, *people, body, workspace = row
     who = " ".join(dict.fromkeys(filter(None, people)))
     return seq, words.indexed(subject), words.indexed(who), words.indexed(body), f"w{workspace}"

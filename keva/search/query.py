@@ -13,6 +13,7 @@ NOBODY = "nobody"  # as the value of assigned:
 MOST_TERMS = 32  # the rest of a longer text is left out
 _TERM = re.compile(r'(?:(?P<name>[a-z]+):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))', re.IGNORECASE)
 _DAY = re.compile(r"(\d{4})(?:-(\d\d?))?(?:-(\d\d?))?")
+_WHOLE_EMAIL = re.compile(r"@.+\.\w{2,}$")  # every other one ends so: as the start of a word it takes longest
 _TEXT = "{subject people body}"  # the columns that people wrote
 _CLOSED_SETS = {"status": get_args(Status), "priority": get_args(Priority)}
 
@@ -97,5 +98,5 @@ def _phrase(term: _Term, last: bool) -> str:
     """The term for FTS5: in quotes, so that nothing in it is syntax; the last word of all is the start of one."""
     people = term.name == "from"
     said = words.indexed(term.value if people else term.whole).replace('"', '""')
-    start = last and not term.quoted and not words.ends_in_pairs(term.value)
+    start = last and not (term.quoted or words.ends_in_pairs(term.value) or _WHOLE_EMAIL.search(term.value))
     return ("{people}" if people else _TEXT) + f' : "{said}"' + (" *" if start else "")

@@ -6,6 +6,7 @@ from typing import Any
 
 from keva.conversations import Filter
 from keva.identity import Caller
+from keva.search.index import PART, parts
 from keva.search.query import NOBODY, Query
 
 ROWS = 200  # matching messages that are read at once
@@ -47,24 +48,38 @@ class Statement:
         self._conditions.append(condition)
         self._values.update(values)
 
-    def newest(self, connection: sqlite3.Connection, before: int) -> list[tuple[int, int]]:
-        """The next matching messages, each with its ticket, the newest first."""
-        seq = "words.rowid" if self._words else "messages.seq"
-        return self._run(connection, f"{seq} < :before", f"ORDER BY {seq} DESC LIMIT {ROWS}", before=before)
+    def parts(self, connection: sqlite3.Connection, before: int) -> list[int]:
+        """The tables of words to read, in turn; one pass, over no table, where there are no words."""
+        return [part for part in parts(connection) if part * PART < before] if self._words else [0]
+
+    def newest(self, connection: sqlite3.Connection, part: int, before: int) -> list[tuple[int, int]]:
+        """The next matching messages of that table, each with its ticket, the newest first."""
+        words = f"words_{part}"
+        source, seq = "desk.messages", "messages.seq"
+        if self._words:
+            seq = f"{words}.rowid"
+            source = f"{words} CROSS JOIN desk.messages ON messages.seq = {seq} AND {words} MATCH :match"
+        end = f"ORDER BY {seq} DESC LIMIT {ROWS}"
+        return self._run(connection, source, f"{seq} < :before", end, before=before)
 
     def has_newer(self, connection: sqlite3.Connection, ticket: int, since: int) -> bool:
         """True when a message of the ticket matches too that is not below the seq `since`."""
-        newer = "ticket = :ticket AND messages.seq >= :from_seq"
-        return bool(self._run(connection, newer, "LIMIT 1", ticket=ticket, from_seq=since))
+        newer = "messages.ticket = :ticket AND messages.seq >= :from_seq"
+        values = {"ticket": ticket, "from_seq": since}
+        if not self._words:
+            return bool(self._run(connection, "desk.messages", newer, "LIMIT 1", **values))
+        rows = connection.execute(f"SELECT DISTINCT seq / {PART} FROM desk.messages WHERE {newer}", values).fetchall()
+        return any(
+            self._run(connection, f"desk.messages CROSS JOIN {_looked_up(part)}", newer, "LIMIT 1", **values)
+            for (part,) in rows
+        )
 
-    def _run(self, connection: sqlite3.Connection, condition: str, end: str, **values: int) -> list[tuple[int, int]]:
-        words = "words CROSS JOIN desk.messages ON messages.seq = words.rowid AND words MATCH :match"
-        if "ticket" in values:  # few messages, each of which is looked up among the words
-            words = "desk.messages CROSS JOIN words ON words.rowid = messages.seq AND words MATCH :match"
+    def _run(
+        self, connection: sqlite3.Connection, source: str, condition: str, end: str, **values: int
+    ) -> list[tuple[int, int]]:
         return connection.execute(
             f"""
-            SELECT messages.seq, ticket FROM {words if self._words else "desk.messages"}
-            CROSS JOIN desk.tickets ON tickets.seq = ticket
+            SELECT messages.seq, ticket FROM {source} CROSS JOIN desk.tickets ON tickets.seq = ticket
             WHERE {" AND ".join([condition, *self._conditions])} {end}
             """,
             self._values | values,
@@ -80,3 +95,8 @@ class Statement:
             self.require(
                 f"(casefold(assigned_to) IN (SELECT value FROM json_each(:ids)){nobody})", {"ids": json.dumps(ids)}
             )
+
+
+def _looked_up(part: int) -> str:
+    """Few messages, each of which is looked up among the words."""
+    return f"words_{part} ON words_{part}.rowid = messages.seq AND words_{part} MATCH :match"

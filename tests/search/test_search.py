@@ -313,6 +313,18 @@ def test_what_it_has_not_come_to_yet_is_taken_in_meanwhile(desk, monkeypatch):
     assert desk.find("refund") == made[::-1]
 
 
+def test_it_reads_one_table_of_words_after_the_other(desk, monkeypatch):
+    monkeypatch.setattr(indexes, "PART", 3)
+    monkeypatch.setattr("keva.search.statement.PART", 3)
+    made = [desk.ticket(f"refund {number}") for number in range(11)]
+    desk.say(made[0], "refund")
+    expected = [made[0], *made[:0:-1]]
+    assert desk.find("refund") == expected
+    for size in (1, 2, 4):
+        assert [ticket for page in desk.pages("refu", limit=size) for ticket in page] == expected
+    assert desk.find("refund 7") == [made[7]]
+
+
 def test_several_may_search_at_once_while_messages_come(desk):
     made = [desk.ticket("refund") for _ in range(30)]
     found = []
@@ -332,7 +344,7 @@ def test_several_may_search_at_once_while_messages_come(desk):
 
 
 def test_without_fts5_the_search_says_so(desk, monkeypatch):
-    monkeypatch.setattr(indexes, "_SCHEMA", indexes._SCHEMA.replace("fts5", "fts5_of_another_build"))
+    monkeypatch.setattr(indexes, "_WORDS", indexes._WORDS.replace("fts5", "fts5_of_another_build"))
     with pytest.raises(IndexMissing, match="SQLite with FTS5"):
         desk.find("refund")
 
