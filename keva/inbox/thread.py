@@ -54,15 +54,15 @@ def reply(ticket_id: str) -> Response:
         draft.wrong = error.sentence
         return _page(ticket_id, draft, 400)
     with database().write() as tx:
-        sent = forms.digest(user().id, draft.form, {"body": draft.body, "then": status, "ticket": ticket_id})
+        sent = forms.digest(user().id, draft.form, {"body": draft.body, "ticket": ticket_id})
         ticket = _reached(tx, ticket_id)
         done = forms.ticket_of(tx, sent) is not None
         steps = [] if done else _by_others(tx, ticket)
         if not done and not steps:
             tickets.add_message(tx, user().caller, ticket_id, message)
-            if change:
-                tickets.update(tx, user().caller, ticket_id, change)
             forms.record(tx, sent, ticket_id)
+        if change and not steps:  # also when the message was sent before, by another of the form's buttons
+            tickets.update(tx, user().caller, ticket_id, change)
     if steps:
         return _page(ticket_id, draft, 409, steps)
     return see(f"/inbox/{ticket_id}?sent={draft.form}#last")

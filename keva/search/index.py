@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +106,12 @@ class SearchIndex:
 
     def _open(self) -> sqlite3.Connection:
         """The index as it is if it is this database's, otherwise a new one."""
-        if self._path.exists():
-            with suppress(sqlite3.DatabaseError):
-                connection = _connect(self._path, self._database, "rw")
-                if _is_of_this_desk(connection):
-                    return connection
-                connection.close()
+        with suppress(sqlite3.DatabaseError), ExitStack() as undo:
+            connection = _connect(self._path, self._database, "rw")
+            undo.callback(connection.close)
+            if _is_of_this_desk(connection):
+                undo.pop_all()
+                return connection
         self._remove()
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, self._database.stat().st_mode & 0o777))
         connection = _connect(self._path, self._database, "rw")
