@@ -6,8 +6,8 @@ from typing import Any
 
 from keva.conversations import Filter
 from keva.identity import Caller
-from keva.search.index import PART, parts
 from keva.search.query import NOBODY, Query
+from keva.search.tables import PART, parts
 
 ROWS = 200  # matching messages that are read at once
 

@@ -136,7 +136,7 @@ def test_an_empty_desk_says_what_to_do(new_desk):
 
 
 def test_without_an_index_the_search_says_so_and_the_desk_serves(new_desk, monkeypatch):
-    monkeypatch.setattr("keva.search.index._WORDS", "CREATE VIRTUAL TABLE words USING no_fts5(x)")
+    monkeypatch.setattr("keva.search.tables._WORDS", "CREATE VIRTUAL TABLE words USING no_fts5(x)")
     desk = new_desk()
     ticket = create(desk)
     with desk.client() as client:

@@ -11,7 +11,7 @@ import pytest
 from keva import conversations, identity, people, tickets, workspaces
 from keva.identity import SCOPES, Caller
 from keva.models import NewMessage, NewTicket, TicketChange
-from keva.search import index as indexes
+from keva.search import tables
 from keva.search.find import find, of_customer
 from keva.search.index import IndexMissing, SearchIndex
 from keva.search.query import parse
@@ -304,7 +304,7 @@ def test_backups_check_and_restore_know_nothing_of_it(desk, tmp_path):
 
 
 def test_what_it_has_not_come_to_yet_is_taken_in_meanwhile(desk, monkeypatch):
-    monkeypatch.setattr(indexes, "BATCH", 10)
+    monkeypatch.setattr(tables, "BATCH", 10)
     made = [desk.ticket(f"refund {number}") for number in range(95)]
     assert 0 < desk.index.catch_up(0) < 0.2
     desk.index.fill_in_background()
@@ -314,7 +314,7 @@ def test_what_it_has_not_come_to_yet_is_taken_in_meanwhile(desk, monkeypatch):
 
 
 def test_it_reads_one_table_of_words_after_the_other(desk, monkeypatch):
-    monkeypatch.setattr(indexes, "PART", 3)
+    monkeypatch.setattr(tables, "PART", 3)
     monkeypatch.setattr("keva.search.statement.PART", 3)
     made = [desk.ticket(f"refund {number}") for number in range(11)]
     desk.say(made[0], "refund")
@@ -344,7 +344,7 @@ def test_several_may_search_at_once_while_messages_come(desk):
 
 
 def test_without_fts5_the_search_says_so(desk, monkeypatch):
-    monkeypatch.setattr(indexes, "_WORDS", indexes._WORDS.replace("fts5", "fts5_of_another_build"))
+    monkeypatch.setattr(tables, "_WORDS", tables._WORDS.replace("fts5", "fts5_of_another_build"))
     with pytest.raises(IndexMissing, match="SQLite with FTS5"):
         desk.find("refund")
 
