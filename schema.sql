@@ -35,13 +35,20 @@ CREATE TABLE tickets (
   resolution_type  TEXT,
   tags             TEXT NOT NULL DEFAULT '[]' CHECK (json_type(tags) = 'array'),
   created_at       TEXT NOT NULL,
-  updated_at       TEXT NOT NULL
+  updated_at       TEXT NOT NULL,
+  last_message     INTEGER NOT NULL DEFAULT 0,                              -- its seq: the order of the inbox
+  waiting          INTEGER NOT NULL DEFAULT 0 CHECK (waiting IN (0, 1))     -- 1: the customer waits for an answer
 ) STRICT;
 
 -- Each index ends in the row's seq, so it also gives the order of a list.
 CREATE INDEX tickets_in_workspace             ON tickets (workspace);
 CREATE INDEX tickets_in_workspace_with_status ON tickets (workspace, status);
 CREATE INDEX tickets_with_status              ON tickets (status);
+
+-- The inbox merges the runs of these, so that one index answers every filter; a create costs one entry in all.
+CREATE INDEX tickets_by_last_message ON tickets (workspace, status, waiting, assigned_to IS NULL, last_message);
+CREATE INDEX tickets_of_assignee     ON tickets (assigned_to, workspace, status, waiting, last_message)
+  WHERE assigned_to IS NOT NULL;
 
 CREATE TABLE messages (
   seq           INTEGER PRIMARY KEY,
@@ -168,3 +175,10 @@ CREATE TABLE sign_in_links (
   asks_password  INTEGER NOT NULL CHECK (asks_password IN (0, 1)),
   expires_at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Forms of the inbox that were carried out, so that one sent twice is carried out once; the newest 10,000.
+CREATE TABLE sent_forms (
+  seq     INTEGER PRIMARY KEY,
+  digest  BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),  -- SHA-256 of the form's id and of what was typed
+  ticket  INTEGER NOT NULL REFERENCES tickets (seq)
+) STRICT;

@@ -50,6 +50,9 @@ def message_json(ticket_id: str) -> str:
 
 
 Rows = Generator[tuple[int, str], None, None]  # each a seq, and the JSON of a ticket or a message
+# The seq that the next message gets: there is one writer at a time, and no message is ever deleted.
+_NEXT_MESSAGE = "(SELECT ifnull(max(seq), 0) + 1 FROM messages)"
+_SETTLED = ("solved", "closed")
 
 BLOCK = 4096  # as in schema.sql, which says why
 _NO_SEQ = 2**63 - 1  # above all of them
@@ -126,10 +129,11 @@ def create(tx: Transaction, caller: Caller, new: NewTicket) -> tuple[str, str]:
         "tkt",
         f"""
         INSERT INTO tickets
-          (id, workspace, subject, status, priority, customer_email, customer_name, source, created_at, updated_at)
+          (id, workspace, subject, status, priority, customer_email, customer_name, source, created_at, updated_at,
+           last_message, waiting)
         VALUES
           (:id, ifnull(:workspace, (SELECT min(seq) FROM workspaces)), :subject, 'open', 'medium',
-           :customer_email, :customer_name, :source, :now, :now)
+           :customer_email, :customer_name, :source, :now, :now, {_NEXT_MESSAGE}, 1)
         ON CONFLICT (id) DO NOTHING
         RETURNING seq, id, {_CREATED_JSON}
         """,
@@ -168,6 +172,8 @@ def update(tx: Transaction, caller: Caller, ticket_id: str, change: TicketChange
     before = dict(zip(_CHANGEABLE, old, strict=True))
     sent = {column: _as_stored(getattr(change, column)) for column in _CHANGEABLE if column in change.model_fields_set}
     changed = {column: value for column, value in sent.items() if value != before[column]}
+    if sent.get("status") in _SETTLED:  # also once more: what was said until now is dealt with
+        tx.all("UPDATE tickets SET waiting = 0 WHERE seq = ? AND waiting", (seq,))
     if not changed:
         return get(tx, caller, ticket_id)
     columns = ", ".join(f"{column} = :{column}" for column in changed)
@@ -186,7 +192,7 @@ def _record_change(tx: Transaction, caller: Caller, seq: int, before: dict[str, 
     }
     if told:
         events.record(tx, caller, "ticket.updated", seq, details={"changes": told})
-    if changed.get("status") in ("solved", "closed"):
+    if changed.get("status") in _SETTLED:
         resolution_type = (before | changed)["resolution_type"]
         details = {"resolution": changed["status"], "resolutionType": resolution_type}
         events.record(tx, caller, "ticket.closed", seq, details=details)
@@ -228,8 +234,11 @@ def last_message(reader: Reader, ticket_id: str) -> int:
 def add_message(tx: Transaction, caller: Caller, ticket_id: str, new: NewMessage) -> str:
     """Stores a message and gives its JSON; the ticket was updated now."""
     row = tx.one(
-        f"UPDATE tickets SET updated_at = :now WHERE {_WITHIN_REACH} RETURNING seq",
-        {**_reach(caller, ticket_id), "now": tx.now},
+        f"""
+        UPDATE tickets SET updated_at = :now, last_message = {_NEXT_MESSAGE}, waiting = :waiting
+        WHERE {_WITHIN_REACH} RETURNING seq
+        """,
+        {**_reach(caller, ticket_id), "now": tx.now, "waiting": new.direction == "inbound"},
     )
     ticket = _found(row)[0]
     message, added = _insert_message(tx, ticket, ticket_id, new)

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from keva import identity, tickets, workspaces
+from keva import conversations, identity, tickets, workspaces
 from keva.identity import SCOPES, Caller, Keyring
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
 from keva.storage import schema
@@ -150,3 +150,47 @@ def test_a_deep_page_begins_within_a_block_of_where_it_lies(database):
 def test_what_would_make_the_totals_untrue_is_refused(database, sql):
     with pytest.raises(sqlite3.IntegrityError, match="ticket_counts would be wrong"), database.write() as tx:
         tx.all(sql)
+
+
+# The inbox
+
+INBOX_FILTERS = [
+    conversations.Filter(),
+    conversations.Filter(status="open"),
+    conversations.Filter(waiting=True),
+    conversations.Filter(unassigned=True),
+    conversations.Filter(assigned_to="user_1"),
+    conversations.Filter(status="open", waiting=True, assigned_to="user_1"),
+    conversations.Filter(status="pending", waiting=True, unassigned=True),
+]
+
+
+@pytest.mark.parametrize("wanted", INBOX_FILTERS)
+@pytest.mark.parametrize("caller", [EVERYTHING, ONE])
+def test_the_inbox_reads_a_page_and_its_counts_by_the_runs_of_one_index(database, asked, caller, wanted):
+    with database.read() as reader:
+        conversations.list_page(reader, caller, wanted, before=2500)
+        conversations.counts(reader, caller, wanted)
+    index = "tickets_of_assignee" if wanted.assigned_to else "tickets_by_last_message"
+    with sqlite3.connect(database.path) as connection:
+        for sql, params in asked.items():
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params).fetchall()]
+            looked_up = [step for step in plan if step.startswith(("SEARCH tickets", "SCAN tickets"))]
+            by_run = [step for step in looked_up if f"INDEX {index} (" in step]
+            rest = set(looked_up) - set(by_run)
+            assert rest <= {"SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)"}, sql
+            if "UNION ALL" in sql:
+                assert by_run
+    connection.close()
+
+
+def test_a_page_of_the_inbox_reads_as_many_rows_of_each_run_as_it_shows(database):
+    """Each run stops where the page is full, so that a page costs the same at a thousand tickets and at a million."""
+    with database.read() as reader:
+        steps = [0]
+        reader._connection.set_progress_handler(lambda: steps.__setitem__(0, steps[0] + 1), 1)
+        for before in (conversations.NEWEST, 6000, 3000):
+            steps[0] = 0
+            assert len(conversations.list_page(reader, EVERYTHING, conversations.Filter(), before, 20)) == 20
+            assert steps[0] < 20_000
+        reader._connection.set_progress_handler(None, 1)

@@ -9,13 +9,16 @@ from werkzeug.routing import MapAdapter
 
 from keva import log
 from keva.clocks import machine_time
-from keva.inbox import gate, headers, refusals, requests, settings, sign_in, tickets, webhooks
+from keva.inbox import gate, headers, new_ticket, refusals, requests, settings, sign_in, thread, tickets, webhooks
 from keva.inbox.assets import Assets
 from keva.inbox.attempts import Attempts
 from keva.inbox.context import Inbox
 from keva.inbox.journal import Journal
 from keva.inbox.site import Site
+from keva.inbox.text import linked
+from keva.inbox.times import ago, exactly
 from keva.limits import MAX_BODY
+from keva.search.index import SearchIndex
 from keva.storage.database import Database
 
 
@@ -31,7 +34,7 @@ def create_inbox(
     `clock` gives the machine's time, not the desk's.
     """
     app = _App("keva.inbox", static_folder=None)
-    app.extensions["keva"] = Inbox(database, site, clock, Attempts(clock), journal)
+    app.extensions["keva"] = Inbox(database, site, clock, Attempts(clock), _search_index(database, journal), journal)
     app.session_interface = _NoSession()
     # Flask's own limit for a form is lower than 100,000 characters in percent-encoding.
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
@@ -42,14 +45,24 @@ def create_inbox(
     # What every template has: the addresses of style and script, and who is signed in, None for nobody.
     app.jinja_env.globals["asset"] = assets.url
     app.jinja_env.globals["for_tests"] = journal is not None
+    app.jinja_env.filters.update(linked=linked, ago=ago, exactly=exactly)
     app.context_processor(lambda: {"user": g.get("user")})
-    for blueprint in (tickets.bp, sign_in.bp, settings.bp, webhooks.bp, *([requests.bp] if journal else [])):
+    pages = [tickets.bp, new_ticket.bp, thread.bp, sign_in.bp, settings.bp, webhooks.bp]
+    for blueprint in (*pages, *([requests.bp] if journal else [])):
         app.register_blueprint(blueprint)
     gate.register(app)
     headers.register(app)
     refusals.register(app)
     app.after_request(partial(_log, verbose))
     return app
+
+
+def _search_index(database: Database, journal: Journal | None) -> SearchIndex:
+    index = SearchIndex(database.path)
+    if journal:
+        index.forget()  # a desk for tests may have been emptied by an earlier process, and its ids begin anew
+    database.companions.append(index)
+    return index
 
 
 class _App(Flask):

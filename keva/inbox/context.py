@@ -10,6 +10,7 @@ from keva.inbox.attempts import Attempts
 from keva.inbox.journal import Journal
 from keva.inbox.site import Site
 from keva.people import User
+from keva.search.index import SearchIndex
 from keva.storage.database import Database
 
 
@@ -21,6 +22,7 @@ class Inbox:
     site: Site
     clock: Callable[[], float]
     attempts: Attempts
+    search: SearchIndex
     journal: Journal | None  # of a desk for tests
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from keva.errors import FileUnusable, Unavailable
 from keva.storage import opening, schema
@@ -18,6 +19,13 @@ from keva.storage.writer import Write, Writer
 from keva.times import timestamp
 
 _HEALTH_SECONDS = 1.0  # between two test writes: anybody may ask for the health
+
+
+class Companion(Protocol):
+    """What lives beside a database: it ends with it, and forgets what was there when that is emptied."""
+
+    def forget(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Database:
@@ -36,6 +44,7 @@ class Database:
     ) -> None:
         self.path, self.mint, self.clock, self._for_tests = path.resolve(), mint, clock, for_tests
         self._readers = ReaderPool(lambda: opening.connect_to_read(self.path))
+        self.companions: list[Companion] = []
         self._serving: FileLock | None = None
         self._template: sqlite3.Connection | None = None
         self._checked = -_HEALTH_SECONDS  # when the health was last checked by a write
@@ -83,6 +92,8 @@ class Database:
             self._template = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             schema.create(self._template, self.mint("ws"), self.mint("user"), self.now(), for_tests=True)
         self.writer.overwrite_with(self._template)
+        for companion in self.companions:
+            companion.forget()
 
     def claim(self) -> None:
         """Makes this the one server of the file until `close`; FileUnusable where there is one."""
@@ -115,6 +126,8 @@ class Database:
                 ends.callback(self._template.close)
             ends.callback(self.writer.close)
             ends.callback(self._readers.close)
+            for companion in self.companions:
+                ends.callback(companion.close)
             if self.writer.broken:
                 with self.read() as reader:
                     reader.one("SELECT count(*) FROM workspaces")

@@ -142,4 +142,23 @@ SELECT 'user_' || group_concat(substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 
        'support@example.com', 'support@example.com', 'Support', strftime('%Y-%m-%dT%H:%M:%SZ', 'now')
 FROM places;
 """,
+    5: """
+ALTER TABLE tickets ADD COLUMN last_message INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tickets ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0 CHECK (waiting IN (0, 1));
+
+UPDATE tickets SET (last_message, waiting) = (
+  SELECT seq, direction = 'inbound' AND tickets.status IN ('open', 'pending')
+  FROM messages WHERE ticket = tickets.seq ORDER BY seq DESC LIMIT 1)
+WHERE EXISTS (SELECT 1 FROM messages WHERE ticket = tickets.seq);
+
+CREATE INDEX tickets_by_last_message ON tickets (workspace, status, waiting, assigned_to IS NULL, last_message);
+CREATE INDEX tickets_of_assignee     ON tickets (assigned_to, workspace, status, waiting, last_message)
+  WHERE assigned_to IS NOT NULL;
+
+CREATE TABLE sent_forms (
+  seq     INTEGER PRIMARY KEY,
+  digest  BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+  ticket  INTEGER NOT NULL REFERENCES tickets (seq)
+) STRICT;
+""",
 }

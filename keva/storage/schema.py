@@ -10,7 +10,7 @@ from keva.storage.migrations import COUNTED, MIGRATIONS
 
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
-VERSION = 5
+VERSION = 6
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 # Invariants SQLite cannot enforce, by the version that brought them. Each query returns one sentence per violation.
@@ -23,6 +23,10 @@ RULES = {
     SELECT 'the number of ' || status || ' tickets of workspace ' || workspace || ' in block ' || block || ' is wrong'
     FROM (SELECT * FROM ({COUNTED}) UNION ALL SELECT * FROM ticket_counts WHERE tickets > 0)
     GROUP BY workspace, block, status HAVING count(*) <> 2 OR min(tickets) <> max(tickets)
+    """,
+    6: """
+    SELECT 'ticket ' || id || ' names another message as its last one' FROM tickets
+    WHERE last_message <> (SELECT max(seq) FROM messages WHERE ticket = tickets.seq)
     """,
 }
 

@@ -52,21 +52,25 @@ class TicketImporter:
         self._tx = tx
         self.counts: Counter[tuple[int, int, str]] = Counter()
         self._workspaces = dict(tx.all("SELECT id, seq FROM workspaces"))
-        [(self._first_workspace, self._seq)] = tx.all(
-            "SELECT (SELECT min(seq) FROM workspaces), (SELECT ifnull(max(seq), 0) FROM tickets)"
+        [(self._first_workspace, self._seq, self._message_seq)] = tx.all(
+            """
+            SELECT (SELECT min(seq) FROM workspaces), (SELECT ifnull(max(seq), 0) FROM tickets),
+              (SELECT ifnull(max(seq), 0) FROM messages)
+            """
         )
 
     def store(self, record: TicketRecord) -> str:
         """Stores the ticket with its messages and gives its id; Invalid when one of the ids is taken."""
         self._seq += 1
+        self._message_seq += len(record.messages)
         workspace = self._workspace(record.workspace_id)
         created_at = record.created_at or self._tx.now
         ticket_id = self._insert(
             """
             INSERT INTO tickets
               (id, seq, workspace, subject, status, priority, customer_email, customer_name, source, assigned_to,
-               resolution_type, tags, created_at, updated_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               resolution_type, tags, created_at, updated_at, last_message, waiting)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             "tkt",
             record.id,
@@ -84,6 +88,8 @@ class TicketImporter:
             json.dumps(record.tags, ensure_ascii=False) if record.tags else "[]",
             created_at,
             record.updated_at or created_at,
+            self._message_seq,
+            record.messages[-1].direction == "inbound" and record.status in ("open", "pending"),
         )
         for index, message in enumerate(record.messages):
             self._store_message(record, message, f"messages.{index}.id", created_at)

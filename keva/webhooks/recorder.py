@@ -37,10 +37,10 @@ class Recorder:
         with self._changed:
             self._outcomes.append(outcome)
             self._cursors[outcome.webhook_id] = cursor
-            self._store_at = self._store_at or now() + _LONGEST
             if len(self._outcomes) >= _MOST and not self._is_failing:
-                self._store_at = now()
-            self._changed.notify_all()
+                self._store_by(now())
+            elif self._store_at is None:  # whoever stores waits for that moment, and need not hear of the next ones
+                self._store_by(now() + _LONGEST)
             while not (self.is_closed or self._has_room(outcome if until_stored else None)):
                 self._changed.wait()
 
@@ -49,9 +49,8 @@ class Recorder:
         with self._changed:
             self._cursors[webhook_id] = cursor
             self._passed_over += 1
-            if self._passed_over >= _PASSED_OVER:
-                self._store_at = self._store_at or now()
-                self._changed.notify_all()
+            if self._passed_over >= _PASSED_OVER and self._store_at is None:
+                self._store_by(now())
 
     def events_of(self, webhook_id: str) -> set[int]:
         """Those that were tried, of which the database does not know yet."""
@@ -104,6 +103,10 @@ class Recorder:
             if self._outcomes:
                 self._store_at = self._store_at or now() + _LONGEST
             self._changed.notify_all()
+
+    def _store_by(self, moment: float) -> None:
+        self._store_at = moment
+        self._changed.notify_all()
 
     def _has_room(self, unless: Outcome | None) -> bool:
         return len(self._outcomes) < _MOST and unless not in self._outcomes

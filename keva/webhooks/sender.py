@@ -6,6 +6,7 @@ from math import inf
 from typing import NamedTuple
 
 from keva import events
+from keva.clocks import elapsed
 from keva.errors import Unavailable
 from keva.log import LOG
 from keva.storage.database import Database
@@ -16,8 +17,10 @@ from keva.webhooks.recorder import Recorder
 from keva.webhooks.registry import Webhook
 
 _AT_A_TIME = 100  # events looked up at once
+_LONGEST_WITHOUT_A_LOOK = 1.0  # seconds: a command may have changed the webhook meanwhile
 # After failures in a row it waits before the next event, so that a dead receiver costs next to nothing.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0  # seconds
+_GIVING_WAY = 0.002  # seconds after each event while others happen: what is due may wait, and whoever calls may not
 _CLOCK_SET_BACK = 1.0  # seconds that are no mere correction
 
 
@@ -38,7 +41,7 @@ class Sender(threading.Thread):
     ) -> None:
         super().__init__(name=f"keva-{webhook.id}", daemon=True)
         self._database, self._recorder, self._is_stopping = database, recorder, is_stopping
-        self._id, self._cursor = webhook.id, webhook.cursor
+        self._id, self._webhook, self._cursor = webhook.id, webhook, webhook.cursor
         self._client = Client()
         self._news, self._stopped = threading.Event(), threading.Event()
         self._failures = 0  # in a row
@@ -75,9 +78,12 @@ class Sender(threading.Thread):
         """False when nothing was, or when it cannot be now."""
         try:
             due = self._look()
+            over = elapsed() + _LONGEST_WITHOUT_A_LOOK
             for one in due:
                 if self._stopped.is_set() or self._is_stopping() or not self._handle(one):
                     return False
+                if elapsed() > over:
+                    break
         except Unavailable as error:
             LOG.warning("Webhook %s waits: %s", self._id, error.sentence)
             return False
@@ -88,7 +94,7 @@ class Sender(threading.Thread):
         # Before the database is asked: what is stored after that is no longer due there either.
         unstored = self._recorder.events_of(self._id)
         now = self._database.clock()
-        with self._database.snapshot() as reader:
+        with self._database.read() as reader:
             webhook = registry.find(reader, self._id, now)
             if webhook is None or webhook.off_because:
                 return []
@@ -97,22 +103,21 @@ class Sender(threading.Thread):
         if now < self._looked_at - _CLOCK_SET_BACK:
             with self._database.write() as tx:
                 outbox.set_clock_back(tx, webhook, now)
-        self._looked_at = now
+        self._webhook, self._looked_at = webhook, now
         return [_Due(event, tries + 1) for event, tries in again if event not in unstored] + [
             _Due(event, 1, event, webhook.wants(kind, workspace)) for event, kind, workspace in new
         ]
 
     def _handle(self, due: _Due) -> bool:
-        """Sends it, unless it is not wanted; False when the webhook is there no more, or off."""
-        cursor = self._cursor if due.cursor is None else due.cursor
+        """Sends it, unless it is not wanted; False when the receiver wants no more."""
+        webhook, cursor = self._webhook, self._cursor if due.cursor is None else due.cursor
         if not due.wanted:
             self._recorder.pass_over(self._id, cursor)
             self._cursor = cursor
             return True
-        with self._database.snapshot() as reader:
-            webhook = registry.find(reader, self._id, self._database.clock())
+        with self._database.read() as reader:
             event = events.find(reader, due.event)
-        if webhook is None or webhook.url is None or webhook.off_because or event is None:
+        if webhook.url is None or event is None:
             return False
         answer = self._client.post(webhook.url, event.id, event.body, webhook.secrets)
         outcome = outbox.outcome(webhook, event.seq, due.tries, answer, self._database.clock())
@@ -120,6 +125,8 @@ class Sender(threading.Thread):
         self._recorder.add(outcome, cursor, until_stored=is_off)
         self._cursor = cursor
         self._note(outcome)
+        if self._news.is_set():
+            self._stopped.wait(_GIVING_WAY)
         return not is_off
 
     def _note(self, outcome: Outcome) -> None:

@@ -76,6 +76,7 @@ class Connection(http.client.HTTPConnection):
         self._secure = secure
         self._socket: socket.socket | None = None  # which `sock` no longer is once an answer ends the connection
         self._is_cut = False
+        self._unsent = b""
 
     def open(self, seconds: float) -> None:
         """Connects within so many seconds from when the name is known; the system may take any time for that."""
@@ -96,6 +97,15 @@ class Connection(http.client.HTTPConnection):
     def reuse(self, seconds: float) -> None:
         """For another request, within so many seconds."""
         self.sock.deadline, self.sock.unread = now() + seconds, MOST_READ
+
+    def send(self, data: Any) -> None:
+        """Head and body go out together, with `getresponse`."""
+        self._unsent += data
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        unsent, self._unsent = self._unsent, b""
+        self.sock.sendall(unsent)
+        return super().getresponse()
 
     def cut(self) -> None:
         """Whatever is going on on it fails at once, and so does all that would begin."""

@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.benchmarks import calls, growth, load, mixed, rivals, stand_in, webhooks
+from tests.benchmarks import calls, growth, inbox, load, mixed, rivals, stand_in, webhooks
 
 TABLES = {
     "calls": calls.main,
     "mixed": mixed.main,
     "growth": growth.main,
+    "inbox": inbox.main,
     "stand-in": stand_in.main,
     "webhooks": webhooks.main,
     "rivals": rivals.main,

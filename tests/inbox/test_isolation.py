@@ -14,7 +14,10 @@ from tests.inbox.conftest import Desk
 # What is posted, by the end of its path.
 FORMS = {
     "new": {"subject": "It broke", "customerEmail": "customer@example.com", "body": "It really did."},
+    "reply": {"body": "Hello.", "seen": "999999999"},
+    "change": {"status": "pending", "seen": "999999999"},
 }
+HTML = {"body": "Hello.", "bodyHtml": "<p>Hello.</p>", "senderEmail": "customer@example.com"}
 USERS = ["own", "of the other workspace", "of all", "disabled", "nobody"]
 PLACES = ["own", "other", "unknown", "malformed"]
 
@@ -40,7 +43,7 @@ def desk(tmp_path_factory):
     }
     desk.places = made | {"unknown": "tkt_doesnotexist0000000", "malformed": "tkt_no.such"}
     desk.messages = {
-        place: desk.api("GET", f"/api/v1/tickets/{ticket}/messages").json()["data"][0]["id"]
+        place: desk.api("POST", f"/api/v1/tickets/{ticket}/messages", json=HTML).json()["data"]["id"]
         for place, ticket in made.items()
     }
     yield desk

@@ -21,7 +21,7 @@ CREATE TABLE events (
   done_by     TEXT NOT NULL,
   created_at  TEXT NOT NULL
 ) STRICT;
-INSERT INTO "events" VALUES(1,'evt_000001','ticket.updated',2,NULL,'{"status":{"from":"open","to":"pending"}}','key_000001','2024-06-01T12:14:14Z');
+INSERT INTO "events" VALUES(1,'evt_000001','ticket.updated',2,NULL,'{"changes":{"status":{"from":"open","to":"pending"}}}','key_000001','2024-06-01T12:14:14Z');
 INSERT INTO "events" VALUES(2,'evt_000002','message.created',2,2,NULL,'key_000001','2024-06-01T12:14:14Z');
 CREATE TABLE keys (
   seq           INTEGER PRIMARY KEY,
