@@ -57,6 +57,7 @@ class Database:
                 self._lock,
                 self.path,
                 self._is_in_place,
+                guards_wal=not for_tests,
             )
         self.writer = Writer(connection, lambda opened: Transaction(opened, self.now(), self.mint))
 

@@ -27,10 +27,16 @@ class WriteConnection:
     """
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], lock: FileLock, path: Path, is_in_place: Callable[[], bool]
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        lock: FileLock,
+        path: Path,
+        is_in_place: Callable[[], bool],
+        guards_wal: bool,
     ) -> None:
         self.broken = False  # a sync failed: nothing is written any more
         self._connect, self._lock, self._path, self._is_in_place = connect, lock, path, is_in_place
+        self._guards_wal = guards_wal  # not on a desk for tests: a suite may fake os.stat
         self._connection: sqlite3.Connection | None = None
         self._wal: Wal | None = None
         self._patience = PATIENCE
@@ -63,7 +69,7 @@ class WriteConnection:
             connection = self.open()
         except (sqlite3.Error, OSError) as error:
             raise Unavailable(disk.OTHERWISE, 1) from error
-        if self._wal and not self._wal.is_in_place():
+        if self._guards_wal and self._wal and not self._wal.is_in_place():
             self._rescue(self._wal, connection)
             raise Unavailable(_NO_WAL)
         self.run("BEGIN IMMEDIATE")
