@@ -172,11 +172,11 @@ def data_model(kind: str) -> type[BaseModel]:
 def envelope(kind: str, event_id: str, created_at: str, values: dict[str, Any]) -> bytes:
     """The bytes that are sent, the same at every try; `values` has those of the data, by their names in JSON.
 
-    Nothing is checked again: an older file's texts may be longer than what is taken today.
+    Nothing is checked again, and what is missing is null: an event that cannot be told would hold up those behind it.
     """
     model = data_model(kind)
     names = [field.alias or name for name, field in model.model_fields.items()]
-    data = model.model_construct(**{name: values[name] for name in names})
+    data = model.model_construct(**{name: values.get(name) for name in names})
     whole = ENVELOPES[kind].model_construct(id=event_id, type=kind, createdAt=created_at, data=data)
     return whole.model_dump_json(by_alias=True, warnings=False).encode()  # changes are stored as they are told
 

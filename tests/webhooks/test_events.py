@@ -91,6 +91,14 @@ def test_an_envelope_is_told_as_it_was_stored_even_where_todays_limits_are_stric
     assert json.loads(told)["data"]["subject"] == "a" * 999
 
 
+def test_what_is_missing_of_an_event_is_null_so_that_those_behind_it_are_sent():
+    assert json.loads(envelope("ticket.closed", "evt_1", "2024-01-15T14:30:00Z", {}))["data"] == {
+        "ticketId": None,
+        "resolution": None,
+        "resolutionType": None,
+    }
+
+
 def test_what_is_told_of_a_ticket_is_what_held_when_it_happened(keva, client):
     client.post(TICKETS, json=NEW)
     client.patch(f"{TICKETS}/tkt_000001", json={"priority": "urgent"})
