@@ -1,7 +1,9 @@
 """The order of the inbox: every ticket knows its last message, and whether its customer waits for an answer."""
 
 import json
+import os
 import sqlite3
+from contextlib import closing
 from io import BytesIO
 
 import pytest
@@ -12,6 +14,7 @@ from keva.models import NewMessage, NewTicket, TicketChange
 from keva.storage import schema
 from keva.storage.database import Database
 from keva.transfer.importer import import_tickets
+from tests.conftest import ROOT
 
 EVERYTHING = Caller(None, SCOPES, None)
 NEW = NewTicket.model_validate({"subject": "It broke", "customerEmail": "customer@example.com", "body": "Really."})
@@ -116,3 +119,24 @@ def test_check_finds_a_ticket_that_names_another_message_as_its_last(database):
     with database.write() as tx:
         tx.all("UPDATE tickets SET last_message = 7")
     assert problems(database) == [f"ticket {ticket} names another message as its last one"]
+
+
+def test_a_desk_of_before_is_put_in_order(tmp_path):
+    path = tmp_path / "keva.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((ROOT / "tests/reliability/data/schema-5.sql").read_text())
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 5")
+        wanted = connection.execute(
+            """
+            SELECT tickets.id, messages.seq, direction = 'inbound' AND status IN ('open', 'pending')
+            FROM tickets JOIN messages ON messages.ticket = tickets.seq GROUP BY tickets.seq HAVING max(messages.seq)
+            """
+        ).fetchall()
+    os.chmod(path, 0o600)
+    database = Database(path, identity.mint)
+    with database.read() as reader:
+        assert reader.all("SELECT id, last_message, waiting FROM tickets ORDER BY seq") == wanted
+    assert {waiting for _, _, waiting in wanted} == {0, 1}
+    assert problems(database) == []
+    database.close()
