@@ -15,6 +15,11 @@ _TOLD = {
     ),
     sqlite3.SQLITE_BUSY: (f"Another program holds the database: {_NOTHING_STORED}. Try again.", 1),
     sqlite3.SQLITE_CORRUPT: ("The database file is damaged: run the check command, then restore a backup.", None),
+    sqlite3.SQLITE_TOOBIG: ("This is too large for SQLite, which takes 1,000,000,000 bytes at once.", None),
+    sqlite3.SQLITE_CANTOPEN: (
+        "The database cannot be opened: its folder cannot be used, or no file descriptor is left. Try again.",
+        10,
+    ),
     sqlite3.SQLITE_INTERRUPT: ("The desk was closed meanwhile: nothing was read or stored. Start it again.", None),
     sqlite3.SQLITE_NOTADB: ("The database file is damaged: run the check command, then restore a backup.", None),
 }
@@ -39,5 +44,12 @@ def sync_failed(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.Error) and _code(error) in _SYNC_FAILED
 
 
+def is_no_text(error: sqlite3.Error) -> bool:
+    """True when what is stored as a text is not UTF-8: Python says so, and gives no code."""
+    return not hasattr(error, "sqlite_errorcode") and "UTF-8" in str(error)
+
+
 def _code(error: sqlite3.Error) -> int:
+    if is_no_text(error):
+        return sqlite3.SQLITE_CORRUPT
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)

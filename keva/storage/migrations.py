@@ -1,5 +1,58 @@
 """What brings a file from each schema to the next: frozen SQL, which is never edited once it was released."""
 
+# What the first released schema made.
+FIRST = """
+CREATE TABLE workspaces (
+  seq         INTEGER PRIMARY KEY,
+  id          TEXT NOT NULL UNIQUE,
+  name        TEXT NOT NULL,
+  created_at  TEXT NOT NULL
+) STRICT;
+CREATE TABLE keys (
+  seq           INTEGER PRIMARY KEY,
+  id            TEXT NOT NULL UNIQUE,
+  name          TEXT NOT NULL,
+  digest        BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+  last_four     TEXT NOT NULL CHECK (length(last_four) = 4),
+  scopes        TEXT NOT NULL CHECK (scopes IN ('tickets:read', 'tickets:write', 'tickets:read tickets:write')),
+  workspace     INTEGER REFERENCES workspaces (seq),
+  created_at    TEXT NOT NULL,
+  last_used_at  TEXT,
+  revoked_at    TEXT
+) STRICT;
+CREATE TABLE tickets (
+  seq              INTEGER PRIMARY KEY,
+  id               TEXT NOT NULL UNIQUE,
+  workspace        INTEGER NOT NULL REFERENCES workspaces (seq),
+  subject          TEXT NOT NULL,
+  status           TEXT NOT NULL CHECK (status IN ('open', 'pending', 'solved', 'closed')),
+  priority         TEXT NOT NULL CHECK (priority IN ('low', 'medium', 'high', 'urgent')),
+  customer_email   TEXT NOT NULL,
+  customer_name    TEXT,
+  source           TEXT NOT NULL,
+  assigned_to      TEXT,
+  resolution_type  TEXT,
+  tags             TEXT NOT NULL DEFAULT '[]' CHECK (json_type(tags) = 'array'),
+  created_at       TEXT NOT NULL,
+  updated_at       TEXT NOT NULL
+) STRICT;
+CREATE INDEX tickets_in_workspace             ON tickets (workspace);
+CREATE INDEX tickets_in_workspace_with_status ON tickets (workspace, status);
+CREATE INDEX tickets_with_status              ON tickets (status);
+CREATE TABLE messages (
+  seq           INTEGER PRIMARY KEY,
+  id            TEXT NOT NULL UNIQUE,
+  ticket        INTEGER NOT NULL REFERENCES tickets (seq),
+  direction     TEXT NOT NULL CHECK (direction IN ('inbound', 'outbound')),
+  sender_email  TEXT NOT NULL,
+  sender_name   TEXT,
+  body          TEXT NOT NULL,
+  body_html     TEXT,
+  created_at    TEXT NOT NULL
+) STRICT;
+CREATE INDEX messages_of_ticket ON messages (ticket);
+"""
+
 # What the table ticket_counts says, counted anew; schema.sql tells of -1, 0 and 4096.
 COUNTED = """
 SELECT workspace, -1 AS block, status, count(*) AS tickets FROM tickets GROUP BY 1, 2, 3

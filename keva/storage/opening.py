@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -124,7 +125,13 @@ def _check_sqlite() -> None:
 
 def _connect(uri: str) -> sqlite3.Connection:
     # Connections are closed by another thread than the one that uses them.
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    # As SQLite advises for files that may come from strangers (sqlite.org/security.html), but for trusted_schema = OFF:
+    # some of its releases would then refuse json_type in our own CHECK. `version_of` refuses every object but ours.
+    connection.execute("PRAGMA cell_size_check = ON")
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+    return connection
 
 
 def _tighten(path: Path) -> None:

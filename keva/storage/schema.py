@@ -4,9 +4,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 
+from keva.storage import disk
 from keva.storage.migrations import COUNTED, MIGRATIONS
+from keva.storage.objects import strange_object
 
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
@@ -45,10 +48,13 @@ def text() -> str:
 
 def version_of(connection: sqlite3.Connection) -> int:
     """The schema's version of a file of ours, 0 for an empty file; NotOurs for a foreign or a newer one."""
+    strange = None
     with _at_one_moment(connection):  # another process may be making it
         [(application,)] = connection.execute("PRAGMA application_id").fetchall()
         [(version,)] = connection.execute("PRAGMA user_version").fetchall()
         [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        if application in (APPLICATION_ID, FOR_TESTS_ID) and version <= VERSION:
+            strange = strange_object(connection, version)
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application not in (APPLICATION_ID, FOR_TESTS_ID):
@@ -57,6 +63,8 @@ def version_of(connection: sqlite3.Connection) -> int:
         raise NotOurs(
             f"was made by a newer version of Keva (schema {version}, this one knows {VERSION}): use that version."
         )
+    if strange:  # before any statement on its tables, which might be views, or run a trigger
+        raise NotOurs(f"{strange}: restore a backup that you trust, or name another file.")
     return int(version)
 
 
@@ -99,13 +107,37 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
 def problems_of(connection: sqlite3.Connection) -> list[str]:
     """What SQLite finds wrong with the file, and what breaks the desk's own rules; empty for a sound one."""
     try:
+        version = version_of(connection)  # first of all: it refuses what is not ours to run
         found = [row[0] for row in connection.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
         for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
             found.append(f"row {row} of {table} names one of {parent} that is not there")
-        rules = [rule for since, rule in RULES.items() if since <= version_of(connection)]
+        found += _texts_that_are_none(connection)
+        rules = [rule for since, rule in RULES.items() if since <= version]
         return found + [row[0] for rule in rules for row in connection.execute(rule).fetchall()]
     except sqlite3.DatabaseError as error:
         return [str(error)]
+    except NotOurs as error:
+        return [f"the file {error}"]
+
+
+def _texts_that_are_none(connection: sqlite3.Connection) -> list[str]:
+    """Reads every text as a reader would: SQLite stores bytes that are not UTF-8 without a word."""
+    tables = connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall()
+    rows = {table: _first_unreadable_row(connection, table) for (table,) in tables}
+    return [f"row {row} of {table} holds a text that is not UTF-8" for table, row in rows.items() if row]
+
+
+def _first_unreadable_row(connection: sqlite3.Connection, table: str) -> int | None:
+    rows = connection.execute(f"SELECT * FROM {table}")
+    for number in count(1):
+        try:
+            if rows.fetchone() is None:
+                break
+        except sqlite3.OperationalError as error:
+            if not disk.is_no_text(error):
+                raise
+            return number
+    return None
 
 
 @contextmanager
