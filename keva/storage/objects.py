@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from functools import cache
 
-from keva.storage.migrations import FIRST, MIGRATIONS
+from keva.storage.migrations import FIRST
 
 Objects = dict[tuple[str, str], str]  # type and name to SQL
 
@@ -14,9 +14,9 @@ _QUOTED_OR_BLANK = re.compile(r"('(?:[^']|'')*')|(?:--[^\n]*|\s)+")
 _STATISTICS = {("table", "sqlite_stat1"), ("table", "sqlite_stat4")}  # of ANALYZE, which anyone may run
 
 
-def strange_object(connection: sqlite3.Connection, version: int) -> str | None:
+def strange_object(connection: sqlite3.Connection, version: int, migrations: dict[int, str]) -> str | None:
     """Completes the sentence "<path> ..." for a file that holds more, less or something else than its version makes."""
-    held, made = _objects(connection), _made_by(version, tuple(MIGRATIONS.items()))
+    held, made = _objects(connection), _made_by(tuple(migrations[before] for before in range(1, version)))
     for kind, name in sorted(held.keys() | made.keys(), key=lambda key: (key[0] == "index", key)):
         if (kind, name) not in made:
             return f"holds the {kind} {name!r}, which is not Keva's"
@@ -28,12 +28,10 @@ def strange_object(connection: sqlite3.Connection, version: int) -> str | None:
 
 
 @cache
-def _made_by(version: int, migrations: tuple[tuple[int, str], ...]) -> Objects:
+def _made_by(migrations: tuple[str, ...]) -> Objects:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(FIRST)
-        for before, script in migrations:
-            if before < version:
-                connection.executescript(script)
+        for script in (FIRST, *migrations):
+            connection.executescript(script)
         return _objects(connection)
 
 

@@ -54,7 +54,7 @@ def version_of(connection: sqlite3.Connection) -> int:
         [(version,)] = connection.execute("PRAGMA user_version").fetchall()
         [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         if application in (APPLICATION_ID, FOR_TESTS_ID) and version <= VERSION:
-            strange = strange_object(connection, version)
+            strange = strange_object(connection, version, MIGRATIONS)
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application not in (APPLICATION_ID, FOR_TESTS_ID):
