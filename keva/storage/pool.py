@@ -14,7 +14,8 @@ from keva.storage.transaction import Reader
 CLOSED = "The desk is closed: start it again."
 MOST_IDLE = 16  # connections kept for the next users: threads that come and go leave no more than these behind
 _CLOSE_SECONDS = 5.0  # how long `close` waits for those who read
-_INTERRUPT_SECONDS = 0.01  # between two interrupts: each ends one statement, and the next may have begun
+_LOOK_SECONDS = 0.01  # between two looks at who still reads: an interrupt ends one statement, and another may begin
+_SHARE_SECONDS = 5.0  # how long to wait for another's connection when no more can be opened
 
 
 class ReaderPool:
@@ -67,7 +68,7 @@ class ReaderPool:
             for connection in list(self._lent):
                 with suppress(sqlite3.ProgrammingError):  # closed meanwhile
                     connection.interrupt()
-            sleep(_INTERRUPT_SECONDS)
+            sleep(_LOOK_SECONDS)
         if self._lent:
             LOG.warning("%d reads did not end: their connections stay open.", len(self._lent))
 
@@ -77,7 +78,21 @@ class ReaderPool:
         try:
             return self._connect()
         except (sqlite3.DatabaseError, MemoryError) as error:
-            raise disk.unavailable(error) from error
+            # Where no file descriptor is left for one more, as when clients hold them all, those that there are do.
+            connection = self._next_returned()
+            if connection is None:
+                raise disk.unavailable(error) from error
+            return connection
+
+    def _next_returned(self) -> sqlite3.Connection | None:
+        end = elapsed() + _SHARE_SECONDS
+        while True:
+            hopeless = self._closed or not self._lent or elapsed() > end
+            with suppress(IndexError):
+                return self._idle.pop()
+            if hopeless:  # looked at before the last look: what is given back is idle first, and then not lent
+                return None
+            sleep(_LOOK_SECONDS)
 
     def _close_idle(self) -> None:
         while self._idle:

@@ -18,6 +18,7 @@ from keva.errors import Unavailable
 from keva.storage import pool
 from keva.storage.database import Database
 
+from .faulty import sqlite_error
 from .served import ROOT, environment
 
 # No statement of SQL takes longer.
@@ -202,3 +203,29 @@ def test_rows_that_were_not_read_to_their_end_hold_the_wal_no_longer_than_their_
         tx.all("INSERT INTO workspaces (id, name, created_at) VALUES ('ws_2', 'Sales', '')")
     with closing(sqlite3.connect(database.path)) as connection:
         assert connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0] == 0
+
+
+def test_when_no_connection_can_be_opened_readers_share_those_that_there_are() -> None:
+    """As when clients hold all file descriptors."""
+    refused = threading.Event()
+    rows: list[object] = []
+
+    def connect() -> sqlite3.Connection:
+        if opened:
+            refused.set()
+            raise sqlite_error(sqlite3.SQLITE_CANTOPEN)
+        opened.append(sqlite3.connect(":memory:", check_same_thread=False))
+        return opened[0]
+
+    def read() -> None:
+        with readers.reader() as reader:
+            rows.append(reader.one("SELECT 1"))
+
+    opened: list[sqlite3.Connection] = []
+    readers = pool.ReaderPool(connect)
+    with readers.reader():
+        thread = _in_thread(read)
+        assert refused.wait(20)
+    thread.join(20)
+    assert rows == [(1,)]
+    readers.close()
