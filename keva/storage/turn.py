@@ -22,9 +22,13 @@ class _Ticket:
     def is_last(self) -> bool:
         return not self._next
 
+    def is_abandoned(self) -> bool:
+        """True when its thread has gone on without it, or its holder is no more."""
+        return self._thread is threading.current_thread() or not self._thread.is_alive() or self.holder() is None
+
     def is_free(self) -> bool:
         """Once it is, it stays so."""
-        if self._thread is threading.current_thread() or not self._thread.is_alive() or self.holder() is None:
+        if not self.released and self.is_abandoned():
             self.released = True
         return self.released
 
@@ -50,7 +54,7 @@ class Turn:
     @property
     def waiting(self) -> int:
         """How many wait in `take`."""
-        return sum(ticket.holder() is not None for ticket in list(self._waiting)) if self._waiting else 0
+        return sum(not ticket.is_abandoned() for ticket in list(self._waiting)) if self._waiting else 0
 
     def take(self, holder: object, patience: float = 0.0) -> bool:
         """True once it is the holder's; False when another keeps it for all of `patience` seconds."""
