@@ -99,10 +99,6 @@ REST = b" HTTP/1.1\r\nHost: desk\r\n\r\n"
         (b"GET /x HTTP/1.1\r\nHost: a/b\r\n\r\n", "Host header is not valid"),
         (b"GET /x HTTP/1.1\r\nHost: a:b\r\n\r\n", "Host header is not valid"),
         (b"GET /x HTTP/1.0\r\nHost: a, b\r\n\r\n", "Host header is not valid"),
-        (
-            b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: text/html\r\ncontent-type: a/b\r\n\r\n",
-            "Content-Type is sent more than once: send it once.",
-        ),
     ],
 )
 def test_a_refusal_names_what_is_wrong(running_server: Running, sent: bytes, named: str) -> None:
