@@ -10,7 +10,9 @@ from keva.storage.migrations import FIRST
 Objects = dict[tuple[str, str], str]  # type and name to SQL
 
 # Comments and spaces say nothing, but inside quotes: there they may be what SQLite runs, behind a text made to look so.
-_QUOTED_OR_BLANK = re.compile(r"('(?:[^']|'')*')|(?:--[^\n]*|\s)+")
+# Nor do the spaces around a comma or a parenthesis: ALTER TABLE ADD COLUMN writes others than schema.sql has.
+_BLANK = r"(?:--[^\n]*+|\s)"
+_QUOTED_OR_BLANK = re.compile(rf"('(?:[^']|'')*+')|{_BLANK}*+([(),]){_BLANK}*+|{_BLANK}++")
 _STATISTICS = {("table", "sqlite_stat1"), ("table", "sqlite_stat4")}  # of ANALYZE, which anyone may run
 
 
@@ -41,4 +43,4 @@ def _objects(connection: sqlite3.Connection) -> Objects:
 
 
 def _plain(sql: str) -> str:
-    return _QUOTED_OR_BLANK.sub(lambda found: found[1] or " ", sql).strip()
+    return _QUOTED_OR_BLANK.sub(lambda found: found[1] or found[2] or " ", sql).strip()
