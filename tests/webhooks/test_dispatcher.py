@@ -360,6 +360,24 @@ def test_a_try_under_way_is_let_finish_at_a_stop_and_is_not_made_again(desk):
     assert ids(receiver.calls) == happened
 
 
+def test_from_the_signal_to_stop_on_no_try_begins(desk):
+    """Requests may be answered for seconds after it."""
+    letting_go = threading.Event()
+    with Receiver(lambda *_: letting_go.wait(20) and status(200)) as receiver:
+        desk.webhook(receiver.url)
+        happened = desk.happen(3)
+        receiver.wait_for(1)
+        desk.dispatcher.stop_soon()
+        letting_go.set()
+        desk.settled(1)
+        desk.happen()
+        assert ids(receiver.calls) == happened[:1]
+        desk.stop()
+        desk.start()
+        receiver.wait_for(4)
+        desk.settled(4)
+
+
 def test_a_try_that_is_cut_off_by_a_stop_counts_as_not_tried(desk, monkeypatch):
     monkeypatch.setattr("keva.webhooks.dispatcher.STOP_SECONDS", 0.2)
     letting_go = threading.Event()
