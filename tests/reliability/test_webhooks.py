@@ -46,6 +46,11 @@ def _stored(db: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT id FROM events ORDER BY seq")]
 
 
+def _all_arrive(receiver: Receiver, stored: list[str]) -> None:
+    receiver.wait_for(len(stored), 120)
+    until(lambda: {call.id for call in receiver.calls} >= set(stored), 120)
+
+
 def _untold(promised: Promised, calls: list[Call]) -> list[Any]:
     """What was acknowledged and has no event among these."""
     told = [call.event for call in calls]
@@ -75,7 +80,7 @@ def test_every_acknowledged_change_is_told_after_kills_in_the_middle_of_writes_a
                 server.kill()
         server = serve()
         stored = _stored(db)
-        receiver.wait_until(lambda calls: calls and {call.id for call in calls} >= set(stored), 120)
+        _all_arrive(receiver, stored)
         until(lambda: _due(db) == 0)
         calls = receiver.calls
     assert _untold(promised, calls) == []
@@ -252,7 +257,7 @@ def test_beside_receivers_of_every_bad_kind_writes_go_on_and_memory_is_flat(
         assert load.refused == []
         assert after.kilobytes - before.kilobytes < 30_000
         assert after.threads <= before.threads
-        healthy.wait_until(lambda calls: {call.id for call in calls} >= set(_stored(db)), 120)
+        _all_arrive(healthy, _stored(db))
         told = keva("webhooks", "deliveries", "--failed", "--db", db).stdout
         expected = {"refused the connection", "the name does not resolve", "answered 500"}
         if seconds > 30:
