@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keva.storage import backups, disk
+from keva.storage import backups, disk, objects
 
 from .served import Server, keva, process, refused
 
@@ -103,3 +103,10 @@ def test_a_read_that_fails_is_told_by_its_cause_and_says_nothing_of_storing(code
     sentence = disk.unavailable(error).sentence
     assert told in sentence
     assert "stored" not in sentence
+
+
+@pytest.mark.parametrize("name", ["-- " * 50_000, "'" * 99_999, " " * 100_000 + "x", "(" * 100_000, "--\n" * 50_000])
+def test_no_text_of_a_schema_takes_long_to_compare(name: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute('CREATE TABLE more ("{}")'.format(name.replace('"', "")))
+        assert objects.strange_object(connection, 1, {})
