@@ -150,12 +150,15 @@ def test_a_suite_in_an_empty_folder_finds_the_fixture(scripts, tmp_path):
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_contract_holds_for_the_installed_wheel(scripts, tmp_path):
+@pytest.mark.parametrize(
+    "tests", ["tests/contract/test_examples.py", pytest.param("tests/contract", marks=pytest.mark.slow)]
+)
+def test_the_contract_holds_for_the_installed_wheel(scripts, tmp_path, tests):
     command = [scripts / "keva", "serve", "--port", "0", "--api-key", "keva_live_wheel"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environ(), stdout=subprocess.PIPE, text=True)
     origin = re.search(r"http://\S+", process.stdout.readline())[0]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         cwd=ROOT,
         env=environ(KEVA_BASE_URL=origin, KEVA_API_KEY="keva_live_wheel"),
         capture_output=True,
