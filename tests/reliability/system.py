@@ -173,7 +173,7 @@ def _is_killed_at(step: int, run: Callable[[], object]) -> bool:
 
 
 # What changes nothing: to be killed before it is to be killed before what follows.
-_LOOKS = {"fspath", "_path_normpath", "lstat", "stat", "getpid", "fetchall"}
+_LOOKS = {"fspath", "_path_normpath", "lstat", "stat", "getpid", "fetchall", "fetchone"}
 
 
 class _Killer:
