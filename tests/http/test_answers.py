@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -150,10 +151,12 @@ def test_an_answer_whose_connection_was_closed_while_it_was_made_is_closed_too(
 ) -> None:
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.1)
     monkeypatch.setattr(server, "LAST_WORDS_SECONDS", 5.0)
+    sent = threading.Event()
     with running() as running_server:
 
         def pieces() -> Iterator[bytes]:
             yield b"a"
+            sent.wait(10)
             client.close()  # so that the stop waits for the worker alone
             wait_until(lambda: not running_server.channels)
             running_server.answers.overdraw(1 << 40)  # and the piece would have to wait for room
@@ -161,6 +164,7 @@ def test_an_answer_whose_connection_was_closed_while_it_was_made_is_closed_too(
 
         running_server.app.pieces = pieces
         client = running_server.send(LONG)
+        sent.set()
         answer = long_answer(running_server)
         wait_until(lambda: answer.made > 0)
         monkeypatch.setattr(server.Server, "_channels", lambda self: closed_at_once(self._listener.channels))
