@@ -44,6 +44,11 @@ _WRONG = {
 
 def read_object(data: bytes, model: type[Model], what: str = "The body") -> Model:
     """The JSON object in `data`, as `model` has it; Invalid, which names `what`, where it is none such."""
+    return validate(model, read_fields(data, model, what))
+
+
+def read_fields(data: bytes, model: type[BaseModel], what: str) -> dict[str, Any]:
+    """The JSON object in `data`, about as large as those that `model` takes; Invalid where it is none such."""
     value = read_json(data, what)
     if not isinstance(value, dict):
         raise Invalid(f"{what} {_no_object(value)}: send a JSON object such as {_example(model)}.")
@@ -51,7 +56,7 @@ def read_object(data: bytes, model: type[Model], what: str = "The body") -> Mode
         raise Invalid(f"{what} is an empty object: send at least one of {_list(model)}.")
     if len(value) > _MOST_FIELDS:  # to tell of each would cost more than to send them
         raise Invalid(f"{what} has {len(value)} fields, where there are only {_list(model)}.")
-    return validate(model, value)
+    return value
 
 
 def _no_object(value: Any) -> str:
@@ -160,7 +165,8 @@ def _unknown(name: str, model: type[BaseModel]) -> str:
     meant = _alike(name, _names(model))
     hint = f" (did you mean {meant}?)" if meant else ""
     what = "is" if name else "an empty name is"
-    return f"{what} not a {noun} of this call{hint}, which takes {_list(model)}"
+    owner = getattr(model, "owner", "this call")
+    return f"{what} not a {noun} of {owner}{hint}, which takes {_list(model)}"
 
 
 def _alike(name: str, names: list[str]) -> str | None:
@@ -179,8 +185,8 @@ def _mismatch(pattern: str, value: str) -> str:
         return "must be an email address such as customer@example.com"
     if pattern == NOT_BLANK:
         return "must not hold the character NUL" if "\0" in value else "must not be blank"
-    if pattern == times.PATTERN:
-        return "must be a time such as 2024-01-15T10:30:00Z"
+    if pattern == times.WITH_OFFSET:
+        return "must be a time with Z or an offset, such as 2024-01-15T10:30:00Z"
     return f"must be {pattern[1:].partition('_')[0]}_ and then 1 to 64 letters, digits, _ or -"  # an id
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from click.core import ParameterSource
 from keva import identity
 from keva.cli import streams
 from keva.cli.settings import DB, Option
-from keva.errors import KevaError
+from keva.errors import FileUnusable, KevaError
 from keva.log import readable
+from keva.storage import opening
 from keva.storage.database import Database
 
 
@@ -52,18 +53,34 @@ def _name_variable(sentence: str, option: Option) -> str:
     if context.get_parameter_source(parameter) is not ParameterSource.ENVIRONMENT:
         return sentence
     given = str(context.params[parameter])
-    if option is DB and sentence.startswith(given + " "):
+    if option.name == DB.name and sentence.startswith(given + " "):
         sentence = f"{given} ({option.variable}){sentence[len(given) :]}"
     return sentence.replace(f"--{option.name}", option.variable)
 
 
 @contextmanager
-def open_database(db: Path, create: bool = False) -> Iterator[Database]:
-    database = Database(db, identity.mint, create=create)
-    try:
+def open_database(db: Path) -> Iterator[Database]:
+    """The database that is there: a command that is about one that somebody has makes none for a mistyped name."""
+    if not db.exists():
+        raise FileUnusable(
+            f"{db} cannot be opened: there is no such file. Name another with --db, or make it with serve, import or "
+            "seed."
+        )
+    with closing(Database(db, identity.mint, create=False)) as database:
         yield database
-    finally:
-        database.close()
+
+
+@contextmanager
+def make_or_open(db: Path) -> Iterator[Database]:
+    """The database, made when there is none, and then removed again where the block fails."""
+    there = db.exists()
+    try:
+        with closing(Database(db, identity.mint)) as database:
+            yield database
+    except BaseException:
+        if not there:
+            opening.remove(db)
+        raise
 
 
 @contextmanager

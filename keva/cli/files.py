@@ -1,38 +1,24 @@
 """The commands for the database file as a whole."""
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import click
 
 from keva.cli import streams
-from keva.cli.common import Progress, open_database, takes
-from keva.cli.settings import DB, FilePath
-from keva.errors import FileUnusable
+from keva.cli.common import Progress, make_or_open, open_database, takes
+from keva.cli.settings import DB, DB_THERE, FilePath
+from keva.errors import FileUnusable, Invalid
 from keva.storage import backups
 from keva.storage.opening import reporting_errors
 from keva.storage.partial import in_place_of
 from keva.storage.paths import LOCK, SERVING, WAL
 from keva.transfer import samples
 from keva.transfer.exporter import export_tickets
-from keva.transfer.importer import TicketImporter, import_tickets
-
-
-class _Source(click.File):
-    """A file to read: a pipe too, and - for standard input."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "-" and sys.stdin is None:
-            raise FileUnusable("Standard input is closed: name a file, or send the tickets there.")
-        return super().convert(value, param, ctx)
+from keva.transfer.importer import TicketImporter
 
 
 @click.command("backup")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("file", type=FilePath())
 def backup_command(db: Path, file: Path) -> None:
     """Copy the database to FILE, while it is served or not.
@@ -45,7 +31,7 @@ def backup_command(db: Path, file: Path) -> None:
 
 
 @click.command("restore")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("file", type=FilePath())
 def restore_command(db: Path, file: Path) -> None:
     """Put the backup FILE in the place of the database.
@@ -57,7 +43,7 @@ def restore_command(db: Path, file: Path) -> None:
 
 
 @click.command("check")
-@takes(DB)
+@takes(DB_THERE)
 def check_command(db: Path) -> None:
     """Check that the database is sound, while it is served or not."""
     problems = backups.check(db)
@@ -68,24 +54,8 @@ def check_command(db: Path) -> None:
     streams.confirm(f"{db} is sound.")
 
 
-@click.command("import")
-@takes(DB)
-@click.argument("file", type=_Source("rb"))
-def import_command(db: Path, file: BinaryIO) -> None:
-    """Store the tickets of FILE, a JSON line each.
-
-    All of them are stored or, if one is wrong, none. FILE may be - for standard input.
-    """
-    size = os.fstat(file.fileno()).st_size  # 0 for a pipe
-    if file.isatty():
-        streams.tell("Reading tickets from the terminal: end them with Ctrl+D on a line of its own.")
-    with open_database(db, create=True) as database, Progress("Importing") as progress, _reading(file):
-        number = import_tickets(database, file, lambda read: progress.show(read, size))
-    streams.confirm(f"Imported {number} tickets into {db}.")
-
-
 @click.command("export")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("file", type=FilePath(allow_dash=True))
 def export_command(db: Path, file: Path) -> None:
     """Write all tickets to FILE, a JSON line each.
@@ -106,23 +76,21 @@ def export_command(db: Path, file: Path) -> None:
 
 @click.command("seed")
 @takes(DB)
+@click.option("--yes", is_flag=True, help="Seed a database too that holds tickets.")
 @click.argument("count", metavar="N", type=click.IntRange(1))
-def seed_command(db: Path, count: int) -> None:
+def seed_command(db: Path, count: int, yes: bool) -> None:
     """Make N plausible tickets with messages, always the same ones."""
-    with open_database(db, create=True) as database, Progress("Seeding") as progress, database.write() as tx:
+    with make_or_open(db) as database, Progress("Seeding") as progress, database.write() as tx:
         importer = TicketImporter(tx)
+        if importer.found_tickets and not yes:
+            raise Invalid(
+                f"{db} holds tickets, among which the invented ones would stand for good: name another file with --db, "
+                "or give --yes if that is meant."
+            )
         for number, record in enumerate(samples.records(count), 1):
             importer.store(record)
             progress.show(number, count)
     streams.confirm(f"Made {count} tickets in {db}.")
-
-
-@contextmanager
-def _reading(file: BinaryIO) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FileUnusable(f"{file.name} cannot be read: {error.strerror}. Nothing was imported.") from error
 
 
 def _refuse_what_is_no_export(file: Path) -> None:
@@ -136,4 +104,4 @@ def _refuse_what_is_no_export(file: Path) -> None:
     raise FileUnusable(f"{file} is no export of tickets, and is left as it is: name another file.")
 
 
-COMMANDS = (backup_command, restore_command, check_command, import_command, export_command, seed_command)
+COMMANDS = (backup_command, restore_command, check_command, export_command, seed_command)

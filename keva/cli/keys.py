@@ -7,7 +7,7 @@ import click
 from keva import identity, workspaces
 from keva.cli import streams
 from keva.cli.common import one_line, open_database, show_table, takes, undone_unless_shown
-from keva.cli.settings import DB
+from keva.cli.settings import DB_THERE
 
 
 @click.group("keys")
@@ -16,7 +16,7 @@ def key_group() -> None:
 
 
 @key_group.command("create")
-@takes(DB)
+@takes(DB_THERE)
 @click.option("--name", default="unnamed", show_default=True, callback=one_line, help="What the key is for.")
 @click.option("--workspace", metavar="ID", help="The one workspace it reaches; all without this.")
 @click.option(
@@ -24,14 +24,14 @@ def key_group() -> None:
 )
 def create_key(db: Path, name: str, workspace: str | None, scopes: tuple[str, ...]) -> None:
     """Make a key, and show it this once."""
-    with open_database(db, create=True) as database, database.write() as tx:
+    with open_database(db) as database, database.write() as tx:
         made = identity.create_key(tx, name, scopes or identity.SCOPES, workspace)
         with undone_unless_shown("key"):
             streams.show(f"{made['id']}  {made['key']}")
 
 
 @key_group.command("list")
-@takes(DB)
+@takes(DB_THERE)
 def list_keys(db: Path) -> None:
     """List the keys, without their texts."""
     with open_database(db) as database, database.read() as reader:
@@ -40,7 +40,7 @@ def list_keys(db: Path) -> None:
 
 
 @key_group.command("revoke")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("key_id", metavar="ID")
 def revoke_key(db: Path, key_id: str) -> None:
     """Revoke the key with that id."""
@@ -55,18 +55,18 @@ def workspace_group() -> None:
 
 
 @workspace_group.command("create")
-@takes(DB)
+@takes(DB_THERE)
 @click.option("--name", required=True, callback=one_line, help="What the workspace is for.")
 def create_workspace(db: Path, name: str) -> None:
     """Make a workspace."""
-    with open_database(db, create=True) as database, database.write() as tx:
+    with open_database(db) as database, database.write() as tx:
         made = workspaces.create(tx, name)
         with undone_unless_shown("workspace"):
             streams.show(f"{made['id']}  {made['name']}")
 
 
 @workspace_group.command("list")
-@takes(DB)
+@takes(DB_THERE)
 def list_workspaces(db: Path) -> None:
     """List the workspaces.
 

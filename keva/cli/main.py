@@ -10,7 +10,7 @@ from click.exceptions import NoArgsIsHelpError
 from keva import __version__
 from keva.api import openapi
 from keva.api.endpoints import ENDPOINTS
-from keva.cli import files, keys, serve, streams, users, webhooks
+from keva.cli import files, importing, keys, serve, streams, users, webhooks
 from keva.cli.signals import Signals, Stopped
 from keva.errors import KevaError
 from keva.log import readable
@@ -39,7 +39,14 @@ def print_openapi() -> None:
     streams.show(json.dumps(openapi.document(ENDPOINTS), indent=2))
 
 
-for command in (*serve.COMMANDS, *keys.COMMANDS, *users.COMMANDS, *webhooks.COMMANDS, *files.COMMANDS):
+for command in (
+    *serve.COMMANDS,
+    *keys.COMMANDS,
+    *users.COMMANDS,
+    *webhooks.COMMANDS,
+    *importing.COMMANDS,
+    *files.COMMANDS,
+):
     main.add_command(command)
 
 

@@ -69,6 +69,7 @@ class Option(NamedTuple):
 
 
 DB = Option("db", FilePath(), "keva.db", "The database file, made when there is none.")
+DB_THERE = DB._replace(help="The database file, which must be there.")
 SITE = Option("site", str, None, "The address under which browsers reach the inbox: https://desk.example.com.")
 SERVE_OPTIONS = (
     Option("host", str, "127.0.0.1", "The address to listen on."),

@@ -7,7 +7,7 @@ import click
 from keva import people
 from keva.cli import streams
 from keva.cli.common import one_line, open_database, show_table, takes, undone_unless_shown
-from keva.cli.settings import DB, SITE
+from keva.cli.settings import DB_THERE, SITE
 from keva.clocks import machine_time
 from keva.inbox.site import Site
 from keva.people import User
@@ -23,7 +23,7 @@ def user_group() -> None:
 
 
 @user_group.command("create")
-@takes(DB, SITE)
+@takes(DB_THERE, SITE)
 @click.option("--name", required=True, callback=one_line, help="As customers see it under an answer.")
 @click.option("--email", required=True, help="Theirs alone, whatever its case.")
 @click.option("--workspace", metavar="ID", help="The one workspace they reach; all without this.")
@@ -31,14 +31,14 @@ def create_user(db: Path, site: str | None, name: str, email: str, workspace: st
     """Make a user, and show the link that signs them in once, within 7 days."""
     new = validate(people.NewUser, {"name": name, "email": email})
     origin = _origin(site)
-    with open_database(db, create=True) as database, database.write() as tx:
+    with open_database(db) as database, database.write() as tx:
         user = people.create(tx, new, workspace)
         with undone_unless_shown("user"):
             streams.show(f"{user.id}  {_invitation(tx, user, origin)}")
 
 
 @user_group.command("invite")
-@takes(DB, SITE)
+@takes(DB_THERE, SITE)
 @click.argument("user_id", metavar="ID")
 def invite_user(db: Path, site: str | None, user_id: str) -> None:
     """Show a new link for the user with that id, who may choose another password with it."""
@@ -50,7 +50,7 @@ def invite_user(db: Path, site: str | None, user_id: str) -> None:
 
 
 @user_group.command("list")
-@takes(DB)
+@takes(DB_THERE)
 def list_users(db: Path) -> None:
     """List the users, oldest first."""
     with open_database(db) as database, database.read() as reader:
@@ -59,7 +59,7 @@ def list_users(db: Path) -> None:
 
 
 @user_group.command("disable")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("user_id", metavar="ID")
 def disable_user(db: Path, user_id: str) -> None:
     """Disable the user with that id.

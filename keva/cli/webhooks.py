@@ -12,7 +12,7 @@ import click
 from keva import times
 from keva.cli import streams
 from keva.cli.common import open_database, show_table, takes, undone_unless_shown
-from keva.cli.settings import DB
+from keva.cli.settings import DB_THERE
 from keva.envelopes import envelope, example
 from keva.errors import Invalid, KevaError
 from keva.events import TYPES
@@ -34,20 +34,20 @@ def webhook_group() -> None:
 
 
 @webhook_group.command("create")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("url")
 @click.option("--event", "types", multiple=True, type=_TYPE, help="What to send; may be repeated; all without this.")
 @click.option("--workspace", metavar="ID", help="The one workspace it is told of; all without this.")
 def create_webhook(db: Path, url: str, types: tuple[str, ...], workspace: str | None) -> None:
     """Make a webhook that sends what happens from now on to URL, and show its secret this once."""
-    with open_database(db, create=True) as database, database.write() as tx:
+    with open_database(db) as database, database.write() as tx:
         made = registry.create(tx, url, types or None, workspace)
         with undone_unless_shown("webhook"):
             streams.show(f"{made['id']}  {made['secret']}")
 
 
 @webhook_group.command("list")
-@takes(DB)
+@takes(DB_THERE)
 def list_webhooks(db: Path) -> None:
     """List the webhooks, with what is due and since when it fails, without their secrets."""
     with open_database(db) as database, database.snapshot() as reader:
@@ -57,7 +57,7 @@ def list_webhooks(db: Path) -> None:
 
 
 @webhook_group.command("delete")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("webhook_id", metavar="ID")
 def delete_webhook(db: Path, webhook_id: str) -> None:
     """Delete the webhook with that id, and drop what is due."""
@@ -67,7 +67,7 @@ def delete_webhook(db: Path, webhook_id: str) -> None:
 
 
 @webhook_group.command("on")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("webhook_id", metavar="ID")
 def switch_on(db: Path, webhook_id: str) -> None:
     """Switch the webhook with that id on again; it goes on from where it had come to."""
@@ -77,7 +77,7 @@ def switch_on(db: Path, webhook_id: str) -> None:
 
 
 @webhook_group.command("rotate")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("webhook_id", metavar="ID")
 def rotate(db: Path, webhook_id: str) -> None:
     """Give the webhook a new secret, and show it this once; for 24 hours the old one signs too."""
@@ -88,7 +88,7 @@ def rotate(db: Path, webhook_id: str) -> None:
 
 
 @webhook_group.command("send")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("webhook_id", metavar="ID")
 @click.option("--event", "kind", required=True, type=_TYPE, help="Which sample to send.")
 def send_sample(db: Path, webhook_id: str, kind: str) -> None:
@@ -109,7 +109,7 @@ def send_sample(db: Path, webhook_id: str, kind: str) -> None:
 
 
 @webhook_group.command("deliveries")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("webhook_id", metavar="[ID]", required=False)
 @click.option("--failed", is_flag=True, help="Those alone whose last try failed.")
 def list_deliveries(db: Path, webhook_id: str | None, failed: bool) -> None:
@@ -124,7 +124,7 @@ def list_deliveries(db: Path, webhook_id: str | None, failed: bool) -> None:
 
 
 @webhook_group.command("retry")
-@takes(DB)
+@takes(DB_THERE)
 @click.argument("events", metavar="EVENT...", nargs=-1)
 @click.option("--failed", is_flag=True, help="All whose last try failed.")
 @click.option("--since", metavar="TIME", help="With --failed: those that were tried at that time or later.")

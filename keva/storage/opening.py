@@ -5,7 +5,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from keva.errors import FileUnusable
@@ -86,6 +86,18 @@ def alone(path: Path) -> Iterator[None]:
                     f"{path} is in use: stop its server first, or wait for the command that writes to it."
                 )
         yield
+
+
+def remove(path: Path) -> None:
+    """Removes a database that was made just now, unless somebody uses it by now."""
+    path = path.resolve()
+    if path.exists():
+        with suppress(FileUnusable):
+            with alone(path):
+                for ending in ("", WAL, SHM):
+                    beside(path, ending).unlink(missing_ok=True)
+            for ending in (LOCK, SERVING):
+                beside(path, ending).unlink(missing_ok=True)
 
 
 def claim(path: Path) -> FileLock:

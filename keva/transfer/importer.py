@@ -1,48 +1,23 @@
-"""Tickets in from JSON lines: all of a file or none of it."""
+"""Stores ticket records, as an import, a seed or a test has them."""
 
 import json
 import sqlite3
-from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 from keva.errors import Invalid
-from keva.storage.database import Database
 from keva.storage.transaction import Transaction
 from keva.tickets import BLOCK
 from keva.transfer.records import MessageRecord, TicketRecord
-from keva.validation import read_object
+from keva.transfer.spool import MessageRow, TicketRow
 
-_REPORT_EVERY = 500  # tickets
-_CACHE = -65536  # KiB: ids are random, so that each one touches another page of their index
+Ticket = TicketRecord | TicketRow
 
 
-def import_tickets(database: Database, lines: BinaryIO, on_progress: Callable[[int], None]) -> int:
-    """Stores a ticket for each line that is not blank, all or none, and gives their number.
-
-    `on_progress` gets the bytes read so far.
-    Raises Invalid, which names the line and the field, for what does not fit or is there already.
-    """
-    stored = size = 0
-    with database.write() as tx:
-        tx.all(f"PRAGMA cache_size = {_CACHE}")
-        importer = TicketImporter(tx)
-        with _counted_at_the_end(tx, importer):
-            for number, line in enumerate(lines, 1):
-                size += len(line)
-                record = line.removeprefix(BOM_UTF8)  # which Windows programs write, and `cat` joins on to more lines
-                if not record.strip():
-                    continue
-                try:
-                    importer.store(read_object(record, TicketRecord, "The line"))
-                except Invalid as error:
-                    raise Invalid(f"Line {number}: {error.sentence} Nothing was imported.") from error
-                stored += 1
-                if stored % _REPORT_EVERY == 0:
-                    on_progress(size)
-    return stored
+class Taken(Invalid):
+    """An id that another has."""
 
 
 class TicketImporter:
@@ -52,15 +27,26 @@ class TicketImporter:
         self._tx = tx
         self.counts: Counter[tuple[int, int, str]] = Counter()
         self._workspaces = dict(tx.all("SELECT id, seq FROM workspaces"))
+        self._seq: int
         [(self._first_workspace, self._seq, self._message_seq)] = tx.all(
             """
             SELECT (SELECT min(seq) FROM workspaces), (SELECT ifnull(max(seq), 0) FROM tickets),
               (SELECT ifnull(max(seq), 0) FROM messages)
             """
         )
+        self._last_seq = self._seq  # of the tickets that were there before
 
-    def store(self, record: TicketRecord) -> str:
-        """Stores the ticket with its messages and gives its id; Invalid when one of the ids is taken."""
+    @property
+    def found_tickets(self) -> bool:
+        """Whether there were tickets before."""
+        return self._last_seq > 0
+
+    def was_there(self, ticket_id: str) -> bool:
+        """Whether a ticket had that id before this transaction."""
+        return self._tx.one("SELECT 1 FROM tickets WHERE id = ? AND seq <= ?", (ticket_id, self._last_seq)) is not None
+
+    def store(self, record: Ticket) -> str:
+        """Stores the ticket with its messages and gives its id; Taken when one of the ids is another's."""
         self._seq += 1
         self._message_seq += len(record.messages)
         workspace = self._workspace(record.workspace_id)
@@ -91,12 +77,13 @@ class TicketImporter:
             self._message_seq,
             record.messages[-1].direction == "inbound" and record.status in ("open", "pending"),
         )
-        for index, message in enumerate(record.messages):
+        messages: Sequence[MessageRecord | MessageRow] = record.messages
+        for index, message in enumerate(messages):
             self._store_message(record, message, f"messages.{index}.id", created_at)
         self.counts[workspace, self._seq // BLOCK, record.status] += 1
         return ticket_id
 
-    def _store_message(self, record: TicketRecord, message: MessageRecord, field: str, created_at: str) -> None:
+    def _store_message(self, record: Ticket, message: MessageRecord | MessageRow, field: str, created_at: str) -> None:
         from_customer = message.sender_email is None
         self._insert(
             """
@@ -125,7 +112,7 @@ class TicketImporter:
                 if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                     raise
                 if given:
-                    raise Invalid(f"{field} {given} is there already.") from error
+                    raise Taken(f"{field} {given} is there already.") from error
             else:
                 return row_id
 
@@ -142,7 +129,7 @@ class TicketImporter:
 
 
 @contextmanager
-def _counted_at_the_end(tx: Transaction, importer: TicketImporter) -> Iterator[None]:
+def counted_at_the_end(tx: Transaction, importer: TicketImporter) -> Iterator[None]:
     """Drops the counting trigger for the import and adds the totals once at the end, which is twice as fast."""
     [(trigger,)] = tx.all("SELECT sql FROM sqlite_schema WHERE name = 'ticket_inserted'")
     tx.all("DROP TRIGGER ticket_inserted")

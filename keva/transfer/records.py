@@ -1,6 +1,6 @@
 """A ticket with its messages as a line of an import, an export or a seed."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,21 +20,23 @@ from keva.models import (
     Status,
     Subject,
     TicketId,
-    Time,
     WorkspaceId,
 )
 from keva.patterns import NOT_BLANK
 
 
-def _real(moment: str) -> str:
+def _in_utc(moment: str) -> str:
     try:
-        times.parse(moment)
+        return times.in_utc(moment)
     except ValueError:
         raise ValueError("must be a time that there is, such as 2024-01-15T10:30:00Z") from None
-    return moment
 
 
-Moment = Annotated[Time, AfterValidator(_real)]
+Moment = Annotated[
+    str,
+    Field(pattern=times.WITH_OFFSET, description="With Z or an offset; kept in UTC, without its fraction"),
+    AfterValidator(_in_utc),
+]
 Word = Annotated[str, Field(min_length=1, max_length=255, pattern=NOT_BLANK)]
 
 
@@ -45,18 +47,22 @@ MAX_TAGS = 1000
 class MessageRecord(RequestModel):
     """Missing fields default as in POST /tickets: inbound, from the customer, at the ticket's time."""
 
+    owner: ClassVar[str] = "a message"
+
     id: MessageId = OMITTED
     ticket_id: TicketId = OMITTED
     direction: Direction = "inbound"
     sender_email: Email = OMITTED
-    sender_name: Name = OMITTED
+    sender_name: Name | None = None
     body: Body
-    body_html: BodyHtml = OMITTED
+    body_html: BodyHtml | None = None
     created_at: Moment = OMITTED
 
 
 class TicketRecord(RequestModel):
     """Missing fields default as in POST /tickets; null is accepted where an answer shows it."""
+
+    owner: ClassVar[str] = "a ticket"
 
     id: TicketId = OMITTED
     subject: Subject
