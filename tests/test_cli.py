@@ -11,13 +11,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from keva.cli import serve as serve_module
+from keva.cli.common import make_or_open
 from keva.cli.settings import DB, SERVE_OPTIONS
 from keva.cli.signals import Signals
 from tests.conftest import APP, ROOT, environ
@@ -39,6 +40,15 @@ OPTIONS = {
 }
 IMPOSSIBLE = {"db": ".", "host": "192.0.2.1", "port": "x", "api-key": "secret", "threads": "0", "rate-limit": "-1"}
 IMPOSSIBLE |= {"site": "desk.example.com", "no-inbox": "perhaps", "control": "perhaps", "verbose": "perhaps"}
+
+
+MAKE_NO_FILE = [
+    *(["check"], ["backup", "b.db"], ["export", "-"]),
+    *(["keys", "create"], ["keys", "list"], ["keys", "revoke", "key_1"]),
+    *(["workspaces", "create", "--name", "Second"], ["workspaces", "list"]),
+    *(["users", "create", "--name", "Ann", "--email", "ann@example.com"], ["users", "list"], ["users", "invite", "x"]),
+    *(["users", "disable", "x"], ["webhooks", "create", "https://example.com/keva"], ["webhooks", "list"]),
+]
 
 
 def bearer(key):
@@ -82,6 +92,7 @@ class TestTheFirstStart:
         assert httpx.get(again.origin + TICKETS, headers=bearer("keva_live_fixed")).status_code == 401
 
     def test_with_a_key_made_beforehand_shows_none(self, serve, cli):
+        cli("import", os.devnull)
         key = re.search(r"keva_live_[0-9a-f]{64}", cli("keys", "create", "--name", "service").stdout)[0]
         running = serve()
         assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
@@ -319,18 +330,30 @@ class TestWhatGoesWrongAtTheStart:
     def test_a_folder_that_is_not_there(self, cli):
         one_sentence(cli("serve", "--port", "0", "--db", "nowhere/keva.db"), "cannot be opened")
 
-    def test_a_file_that_is_not_there_for_a_command_that_only_looks(self, cli, tmp_path):
-        for command in (["check"], ["keys", "list"], ["export", "-"], ["backup", "b.db"], ["workspaces", "list"]):
-            one_sentence(cli(*command), "there is no such file")
+    @pytest.mark.parametrize("words", MAKE_NO_FILE, ids=" ".join)
+    def test_a_file_that_is_not_there_for_a_command_that_makes_none(self, cli, tmp_path, words):
+        one_sentence(cli(*words, "--db", "typo.db"), "typo.db cannot be opened: there is no such file")
         assert list(tmp_path.iterdir()) == []
+        told = cli(*words, "--help").stdout
+        assert "must be there" in told
+        assert "made when there is none" not in told
+
+    def test_a_name_mistyped_in_the_variable_is_told_with_it(self, cli):
+        one_sentence(cli("keys", "create", KEVA_DB="typo.db"), "typo.db (KEVA_DB) cannot be opened: there is no such")
 
     @pytest.mark.parametrize("key", ["", "secret", "keva_live_", "keva_live_a\nb", "keva_live_a "])
     def test_a_fixed_key_that_cannot_be_one(self, cli, key):
         one_sentence(cli("serve", "--port", "0", "--api-key", key), "A fixed API key")
 
 
+@pytest.mark.parametrize("words", [["serve"], ["seed"], ["import"]])
+def test_a_command_that_makes_a_file_says_so(cli, words):
+    assert "made when there is none" in " ".join(cli(*words, "--help").stdout.split())
+
+
 class TestKeysAndWorkspaces:
     def test_a_key_has_the_scope_and_workspace_it_is_made_with(self, serve, cli):
+        cli("import", os.devnull)
         workspace = cli("workspaces", "create", "--name", "Second desk").stdout.split()[0]
         words = ["keys", "create", "--name", "report", "--scope", "tickets:read", "--workspace", workspace]
         key = cli(*words).stdout.split()[1]
@@ -351,6 +374,7 @@ class TestKeysAndWorkspaces:
             assert client.get(TICKETS).status_code == 401
 
     def test_when_a_key_was_last_used_is_noted_at_the_latest_when_the_server_stops(self, serve, cli):
+        cli("import", os.devnull)
         key = cli("keys", "create").stdout.split()[1]
         running = serve()
         assert httpx.get(running.origin + TICKETS, headers=bearer(key)).status_code == 200
@@ -423,14 +447,16 @@ class TestUnusualStreams:
         done = redirected(tmp_path, "keva export - | head -c 9")
         assert (done.returncode, done.stdout, done.stderr) == (1, '{"id":"tk', "")
 
-    def test_a_name_that_the_output_cannot_say_is_escaped(self, tmp_path):
+    def test_a_name_that_the_output_cannot_say_is_escaped(self, cli, tmp_path):
+        cli("import", os.devnull)
         small = {"PYTHONIOENCODING": "cp1252"}
         made = redirected(tmp_path, "keva workspaces create --name Łodz", **small).stdout
         assert re.fullmatch(r"ws_\w+  \\u0141odz\n", made)
         assert made.rstrip() in redirected(tmp_path, "keva workspaces list", **small).stdout
         one_sentence(redirected(tmp_path, "keva keys revoke Łodz", **small), "There is no key \\u0141odz")
 
-    def test_a_locale_that_is_not_there_is_none_to_care_about(self, tmp_path):
+    def test_a_locale_that_is_not_there_is_none_to_care_about(self, cli, tmp_path):
+        cli("import", os.devnull)
         made = redirected(tmp_path, "keva workspaces create --name Łódź", LC_ALL="xx_YY.UTF-8")
         assert (made.returncode, made.stdout[-6:]) == (0, "  Łódź\n"[-6:])
 
@@ -461,18 +487,42 @@ class TestPathsThatTheSystemRefuses:
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_an_interrupted_command_says_so_and_leaves_nothing(cli, tmp_path, number):
-    cli("seed", "1")
     options = {"cwd": tmp_path, "env": environ(), "stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, APP, "import", "-"], **options) as command:
-        command.stdin.write("{}")
+        command.stdin.write("\n" * 200_000)  # more than a pipe holds, so that it reads by now
         command.stdin.flush()
-        while cli("keys", "create").returncode == 0:  # until it holds the database
-            assert command.poll() is None
         command.send_signal(number)
         assert command.wait(10) == 128 + number
         assert command.stderr.read() == "Error: Interrupted.\n"
-    assert cli("keys", "create").returncode == 0
-    assert cli("check").returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestADatabaseThatWasMadeInVain:
+    """As by an import that is interrupted while it stores."""
+
+    def test_is_removed(self, tmp_path):
+        with pytest.raises(KeyboardInterrupt), make_or_open(tmp_path / "new.db") as database, database.write():
+            raise KeyboardInterrupt
+        assert list(tmp_path.iterdir()) == []
+
+    def test_stays_where_somebody_has_used_it_by_now(self, cli, tmp_path):
+        with suppress(KeyboardInterrupt), make_or_open(tmp_path / "new.db"):
+            assert cli("keys", "create", "--db", "new.db").returncode == 0
+            raise KeyboardInterrupt
+        assert len(cli("keys", "list", "--db", "new.db").stdout.splitlines()) == 2
+
+    def test_stays_while_somebody_serves_it(self, serve, tmp_path):
+        with suppress(KeyboardInterrupt), make_or_open(tmp_path / "new.db"):
+            running = serve("--db", "new.db", "--api-key", "keva_live_fixed")
+            raise KeyboardInterrupt
+        made = httpx.post(running.origin + TICKETS, json=NEW, headers=bearer("keva_live_fixed"))
+        assert made.status_code == 201
+
+    def test_that_was_there_before_stays(self, cli, tmp_path):
+        cli("import", os.devnull, "--db", "old.db")
+        with pytest.raises(KeyboardInterrupt), make_or_open(tmp_path / "old.db"):
+            raise KeyboardInterrupt
+        assert (tmp_path / "old.db").exists()
 
 
 def test_a_sqlite_that_is_too_old_is_told_before_anything_is_made(tmp_path):

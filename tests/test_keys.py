@@ -1,6 +1,7 @@
 """Keys and ids: what is made, what is kept of it, and what ends it."""
 
 import hashlib
+import os
 import re
 import sqlite3
 from collections import Counter
@@ -42,6 +43,7 @@ def test_a_minted_id_is_a_prefix_and_twenty_random_characters_each_as_likely_as_
 
 
 def test_a_made_key_is_told_once_and_only_its_digest_and_its_end_are_kept(cli, tmp_path):
+    cli("import", os.devnull)
     workspace = cli("workspaces", "create", "--name", "Second desk").stdout.split()[0]
     words = ["--name", "a report", "--workspace", workspace, "--scope", "tickets:write", "--scope", "tickets:read"]
     told = re.fullmatch(r"(key_[0-9a-z]{20})  (keva_live_[0-9a-f]{64})\n", cli("keys", "create", *words).stdout)
@@ -64,6 +66,7 @@ def test_a_made_key_is_told_once_and_only_its_digest_and_its_end_are_kept(cli, t
 
 
 def test_without_options_a_key_has_both_scopes_and_all_workspaces(cli, tmp_path):
+    cli("import", os.devnull)
     cli("keys", "create")
     [row] = kept(tmp_path / "keva.db")
     assert (row["scopes"], row["workspace"]) == ("tickets:read tickets:write", None)

@@ -31,7 +31,7 @@ def backup_command(db: Path, file: Path) -> None:
 
 
 @click.command("restore")
-@takes(DB_THERE)
+@takes(DB._replace(help="The database file, there or not."))
 @click.argument("file", type=FilePath())
 def restore_command(db: Path, file: Path) -> None:
     """Put the backup FILE in the place of the database.

@@ -89,15 +89,16 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def remove(path: Path) -> None:
-    """Removes a database that was made just now, unless somebody uses it by now."""
+    """Removes a database that was made just now and in vain, unless somebody uses it by now or has used it."""
     path = path.resolve()
-    if path.exists():
-        with suppress(FileUnusable):
-            with alone(path):
-                for ending in ("", WAL, SHM):
-                    beside(path, ending).unlink(missing_ok=True)
-            for ending in (LOCK, SERVING):
-                beside(path, ending).unlink(missing_ok=True)
+    if not path.exists():
+        return
+    with suppress(FileUnusable), alone(path):
+        with closing(connect_to_read(path)) as connection:
+            if schema.version_of(connection) and not schema.is_untouched(connection):
+                return
+        for ending in ("", WAL, SHM, LOCK, SERVING):
+            beside(path, ending).unlink(missing_ok=True)
 
 
 def claim(path: Path) -> FileLock:

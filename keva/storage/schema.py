@@ -68,6 +68,18 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
+def is_untouched(connection: sqlite3.Connection) -> bool:
+    """Whether nobody has put anything into it since it was made."""
+    [(untouched,)] = connection.execute(
+        """
+        SELECT NOT EXISTS (SELECT 1 FROM tickets) AND NOT EXISTS (SELECT 1 FROM keys)
+          AND NOT EXISTS (SELECT 1 FROM webhooks)
+          AND (SELECT count(*) FROM workspaces) = 1 AND (SELECT count(*) FROM users) = 1
+        """
+    )
+    return bool(untouched)
+
+
 def is_for_tests(connection: sqlite3.Connection) -> bool:
     [(application,)] = connection.execute("PRAGMA application_id").fetchall()
     return bool(application == FOR_TESTS_ID)

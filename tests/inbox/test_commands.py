@@ -58,6 +58,7 @@ class TestUsers:
         assert re.match(r"user_[0-9a-z]{20} +Support +support@example.com +(- +)?no ", support)
 
     def test_a_list_shows_each_without_a_secret(self, cli):
+        cli("import", os.devnull)
         workspace = cli("workspaces", "create", "--name", "Second desk").stdout.split()[0]
         link = link_in(
             cli("users", "create", "--name", "Ann", "--email", "a@example.com", "--workspace", workspace).stdout
@@ -68,6 +69,7 @@ class TestUsers:
 
     @pytest.mark.parametrize("email", ["ann@example.com", "ANN@EXAMPLE.COM"])
     def test_an_email_is_one_users_whatever_its_case(self, cli, email):
+        cli("import", os.devnull)
         assert cli("users", "create", "--name", "Ann", "--email", "Ann@example.com").returncode == 0
         one_sentence(cli("users", "create", "--name", "Bea", "--email", email), "already")
 
@@ -84,6 +86,7 @@ class TestUsers:
         assert cli("users", "create", "--name", " ", "--email", "a@example.com").returncode == 2
 
     def test_a_link_names_the_site_or_else_this_machine(self, cli):
+        cli("import", os.devnull)
         words = ["users", "create", "--name", "Ann", "--email"]
         assert link_in(cli(*words, "a@example.com").stdout).startswith("http://127.0.0.1:8080/inbox/")
         of_site = cli(*words, "b@example.com", KEVA_SITE="https://desk.example.com/").stdout

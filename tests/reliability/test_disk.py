@@ -162,7 +162,7 @@ def _fill_up(client: Client) -> None:
 def test_a_read_only_file_system_is_told_at_the_start_in_one_sentence(serve: Serve, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "2m") as disk:
         db = disk / "keva.db"
-        assert keva("keys", "create", "--db", db).returncode == 0
+        assert keva("import", os.devnull, "--db", db).returncode == 0
         before = db.read_bytes()
         remount(disk, "ro")
         told = refused(process("serve", "--port", "0", "--db", db, KEVA_API_KEY=KEY))
@@ -303,7 +303,7 @@ def test_a_checkpoint_whose_sync_fails_ends_all_writing_until_a_restart(
 
 @needs_strace
 def test_a_start_whose_disk_fails_is_one_sentence(db: Path) -> None:
-    assert keva("keys", "create", "--db", db).returncode == 0
+    assert keva("import", os.devnull, "--db", db).returncode == 0
     trace = db.with_name("trace")
     wrapper = (*traced(trace, "pwrite64"), "-e", "inject=pwrite64:error=EIO")
     done = process("keys", "create", "--db", db, wrapper=wrapper)

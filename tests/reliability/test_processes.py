@@ -1,5 +1,6 @@
 """Several processes on one file, readers beside writers, and what a long run costs."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -49,11 +50,10 @@ def test_of_servers_started_at_once_exactly_one_serves(db: Path) -> None:
 
 def test_commands_run_at_once_on_a_file_that_is_not_there_all_succeed(tmp_path: Path) -> None:
     for number in range(2):
-        command = [sys.executable, str(APP), "keys", "create", "--db", str(tmp_path / f"{number}.db")]
+        command = [sys.executable, str(APP), "import", os.devnull, "--db", str(tmp_path / f"{number}.db")]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         commands = [subprocess.Popen(command, env=environment(), **pipes) for _ in range(4)]
         assert [one.communicate()[1] for one in commands] == [""] * 4
-        assert count(tmp_path / f"{number}.db", "keys") == 4
         assert count(tmp_path / f"{number}.db", "workspaces") == 1
 
 
@@ -105,6 +105,7 @@ def _timed(*command: object) -> tuple[float, str]:
 
 
 def test_key_and_workspace_commands_work_while_no_server_runs(serve: Serve, db: Path) -> None:
+    keva("import", os.devnull, "--db", db)
     workspace = keva("workspaces", "create", "--name", "Other", "--db", db).stdout.split()[0]
     kept, text = keva("keys", "create", "--workspace", workspace, "--db", db).stdout.split()
     revoked, other = keva("keys", "create", "--db", db).stdout.split()
@@ -168,7 +169,7 @@ def test_a_turn_is_let_go_when_its_holder_is_killed(serve: Serve, db: Path) -> N
 @needs_strace
 def test_nobody_writes_to_the_database_but_in_its_turn(serve: Serve, db: Path) -> None:
     trace, other = db.with_name("trace"), db.with_name("trace-of-keys")
-    assert keva("keys", "create", "--db", db).returncode == 0
+    assert keva("import", os.devnull, "--db", db).returncode == 0
     calls = "flock,pwrite64,fdatasync,fsync,ftruncate"
     server = serve(wrapper=traced(trace, calls))
     with Load(server) as load:
