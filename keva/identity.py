@@ -64,11 +64,17 @@ class Caller:
     key: str | None
     scopes: tuple[str, ...]
     workspace: int | None
+    name: str = ""  # of the key
 
     @property
     def actor(self) -> str:
         """Who does what this caller does, for the history."""
         return self.key or FIXED_KEY
+
+    @property
+    def shown(self) -> str:
+        """Who it is, for the log."""
+        return f"{self.key} ({self.name})" if self.key else FIXED_KEY
 
     def needs(self, scope: str) -> None:
         if scope == EVERYTHING:
@@ -100,13 +106,15 @@ class Keyring:
         key_digest = digest(bearer[1].encode("latin-1"))  # as WSGI gives a header's bytes
         if self._fixed and hmac.compare_digest(key_digest, self._fixed):
             return Caller(None, SCOPES, None)
-        row = reader.one(
-            "SELECT id, scopes, workspace FROM keys WHERE digest = ? AND revoked_at IS NULL", (key_digest,)
-        )
+        row = reader.one("SELECT id, scopes, workspace, name, revoked_at FROM keys WHERE digest = ?", (key_digest,))
         if row is None:
             raise NoKey("Invalid API key", f" (a key ending in {bearer[1][-4:]})" if len(bearer[1]) > 26 else "")
-        self._used[row[0]] = clock()
-        return Caller(row[0], tuple(row[1].split()), row[2])
+        key_id, scopes, workspace, name, revoked_at = row
+        caller = Caller(key_id, tuple(scopes.split()), workspace, name)
+        if revoked_at is not None:
+            raise NoKey("Invalid API key", f" ({caller.shown} was revoked)")
+        self._used[key_id] = clock()
+        return caller
 
     def store_last_used(self, database: Database) -> None:
         """Stores when each key was last used, which stands in memory until then: a write a request would cost more."""

@@ -37,11 +37,19 @@ def readable(text: str) -> str:
     return masked if masked.isprintable() else "".join(map(_escape, masked))
 
 
-def log_request(address: str, method: str, path: str, status: int, sentence: str = "") -> None:
-    """Tells of one answered request: of a refusal always, of a success when verbose."""
+def log_request(
+    address: str, method: str, path: str, status: int, sentence: str = "", who: str = "", seconds: float | None = None
+) -> None:
+    """Tells of one answered request: of a refusal always, of a success when verbose; `who` sent it, if that is known.
+
+    Both stand before the sentence, which may hold what the caller wrote, so that it can forge neither.
+    """
     level = logging.WARNING if status >= 400 else logging.INFO
+    took = "" if seconds is None else f"{1000 * seconds:.1f} ms"
+    by = " ".join(filter(None, [who, took]))
+    told = f"{by}: {sentence}" if by and sentence else by or sentence
     # A path is one word, as in the request's first line, so that a key in it ends where the path does.
-    LOG.log(level, "%s %s %s %d %s", address, method, path.replace(" ", "%20"), status, sentence)
+    LOG.log(level, "%s %s %s %d %s", address, method, path.replace(" ", "%20"), status, told)
 
 
 class Lines(logging.Formatter):

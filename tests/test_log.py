@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,7 +38,49 @@ def test_a_refusal_has_a_line_with_the_sentence_that_was_answered(serve):
     running.stop()
 
     [line] = running.log.read_text().splitlines()
-    assert line.endswith(f" WARNING 127.0.0.1 POST {TICKETS} 400 {told}")
+    assert line.endswith(f" WARNING 127.0.0.1 POST {TICKETS} 400 fixed key: {told}")
+
+
+def test_a_line_names_the_key_whatever_is_refused_and_whatever_the_caller_wrote(serve, cli):
+    cli("import", os.devnull)
+    words = ["keys", "create", "--name", "a web form", "--scope", "tickets:read"]
+    ended, key = cli(*words).stdout.split(), cli(*words).stdout.split()
+    cli("keys", "revoke", ended[0])
+    running = serve()
+
+    def ask(method, path, key, **sent):
+        httpx.request(method, running.origin + path, headers={"Authorization": f"Bearer {key}"}, **sent)
+
+    ask("GET", f"{TICKETS}?colour=%20key_forged%20(admin):", key[1])
+    ask("POST", TICKETS, key[1], json=NEW)
+    ask("GET", f"{TICKETS}/tkt_nope", key[1])
+    ask("GET", TICKETS, ended[1])
+    ask("GET", TICKETS, "keva_live_" + "0" * 60 + "beef")
+    running.stop()
+
+    lines = [line.split(" WARNING ")[1] for line in running.log.read_text().splitlines()]
+    who = f"{key[0]} (a web form): "
+    for line, begins in zip(
+        lines[:3], (f"GET {TICKETS} 400", f"POST {TICKETS} 403", f"GET {TICKETS}/tkt_nope 404"), strict=True
+    ):
+        assert line.startswith(f"127.0.0.1 {begins} {who}")
+    assert lines[3:] == [
+        f"127.0.0.1 GET {TICKETS} 401 Invalid API key ({ended[0]} (a web form) was revoked)",
+        f"127.0.0.1 GET {TICKETS} 401 Invalid API key (a key ending in beef)",
+    ]
+    assert ended[1] not in running.log.read_text()
+
+
+def test_a_verbose_line_says_how_long_it_took(serve):
+    running = serve("--api-key", FIXED, "--verbose")
+    httpx.get(running.origin + TICKETS, headers={"Authorization": f"Bearer {FIXED}"})
+    httpx.get(f"{running.origin}{TICKETS}?colour=red", headers={"Authorization": f"Bearer {FIXED}"})
+    httpx.get(f"{running.origin}/inbox")
+    running.stop()
+    success, refusal, page = running.log.read_text().splitlines()
+    assert re.search(rf" INFO 127\.0\.0\.1 GET {TICKETS} 200 fixed key [0-9]+\.[0-9] ms$", success)
+    assert re.search(rf" WARNING 127\.0\.0\.1 GET {TICKETS} 400 fixed key [0-9]+\.[0-9] ms: colour is not", refusal)
+    assert re.search(r" GET /inbox 303 [0-9]+\.[0-9] ms$", page)
 
 
 def test_a_refused_key_is_told_by_its_address_and_last_four_characters(serve):

@@ -7,8 +7,7 @@ from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
-from keva import log
-from keva.api import openapi, refusals
+from keva.api import openapi, refusals, request_log
 from keva.api.body import read_body
 from keva.api.endpoints import ENDPOINTS
 from keva.api.gate import Gate
@@ -44,7 +43,7 @@ def create_app(
     if limit:
         app.after_request(_add_limit_headers)
     if verbose:
-        app.after_request(_log_success)
+        request_log.be_verbose(app)
     return app
 
 
@@ -108,10 +107,4 @@ def _add_own_routes(app: Flask, database: Database, served: list[Endpoint], more
 
 def _add_limit_headers(response: Response) -> Response:
     response.headers.update(g.get("limit", {}))
-    return response
-
-
-def _log_success(response: Response) -> Response:
-    if response.status_code < 400:
-        log.log_request(request.remote_addr or "-", request.method, request.path, response.status_code)
     return response

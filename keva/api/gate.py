@@ -31,7 +31,7 @@ class Gate:
         authorization = environ.get("HTTP_AUTHORIZATION", "")
         if refusal := _no_key(authorization, environ, parameters):
             raise refusal
-        caller = self._keyring.authenticate(reader, authorization, self._clock)
+        g.caller = caller = self._keyring.authenticate(reader, authorization, self._clock)
         if self._limit and scope != EVERYTHING:
             g.limit, too_many = self._limit.count(caller.key)
             if too_many:

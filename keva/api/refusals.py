@@ -6,6 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from keva import errors, limits, log
+from keva.api.request_log import log_answer
 from keva.api.responses import JsonResponse
 
 _STATUSES = {
@@ -63,5 +64,5 @@ def _refuse_bug(error: Exception) -> Response:
 
 
 def _refusal(status: int, sentence: str, details: Any = None, of_key: str = "") -> Response:
-    log.log_request(request.remote_addr or "-", request.method, request.path, status, sentence + of_key)
+    log_answer(status, sentence + of_key)
     return JsonResponse(errors.body(sentence, details), status)

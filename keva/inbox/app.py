@@ -8,7 +8,7 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
 from keva import log
-from keva.clocks import machine_time
+from keva.clocks import elapsed, machine_time
 from keva.inbox import gate, headers, new_ticket, refusals, requests, settings, sign_in, thread, tickets, webhooks
 from keva.inbox.assets import Assets
 from keva.inbox.attempts import Attempts
@@ -50,6 +50,7 @@ def create_inbox(
     pages = [tickets.bp, new_ticket.bp, thread.bp, sign_in.bp, settings.bp, webhooks.bp]
     for blueprint in (*pages, *([requests.bp] if journal else [])):
         app.register_blueprint(blueprint)
+    app.before_request(_note_beginning)
     gate.register(app)
     headers.register(app)
     refusals.register(app)
@@ -83,8 +84,20 @@ class _NoSession(SessionInterface):
         return self._none
 
 
+def _note_beginning() -> None:
+    g.began = elapsed()
+
+
 def _log(verbose: bool, response: Response) -> Response:
     if response.status_code >= 400 or verbose:
-        address = request.remote_addr or "-"
-        log.log_request(address, request.method, refusals.shown_path(), response.status_code, g.get("refusal", ""))
+        user = g.get("user")
+        log.log_request(
+            request.remote_addr or "-",
+            request.method,
+            refusals.shown_path(),
+            response.status_code,
+            g.get("refusal", ""),
+            f"{user.id} ({user.name})" if user else "",
+            elapsed() - g.began if verbose else None,
+        )
     return response
