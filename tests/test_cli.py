@@ -35,11 +35,18 @@ OPTIONS = {
     "port": "0",
     "api-key": "keva_live_option",
     "threads": "2",
+    "trusted-proxy": "127.0.0.1",
     "rate-limit": "0",
     "site": "https://desk.example.com",
 }
 IMPOSSIBLE = {"db": ".", "host": "192.0.2.1", "port": "x", "api-key": "secret", "threads": "0", "rate-limit": "-1"}
-IMPOSSIBLE |= {"site": "desk.example.com", "no-inbox": "perhaps", "control": "perhaps", "verbose": "perhaps"}
+IMPOSSIBLE |= {
+    "site": "desk.example.com",
+    "trusted-proxy": "nginx",
+    "no-inbox": "perhaps",
+    "control": "perhaps",
+    "verbose": "perhaps",
+}
 
 
 MAKE_NO_FILE = [

@@ -66,6 +66,7 @@ def _serve(
     api_key: str | None,
     threads: int,
     rate_limit: int,
+    trusted_proxy: str | None,
     verbose: bool,
 ) -> None:
     fixed_key = identity.check_fixed_key(api_key) if api_key is not None else None
@@ -74,7 +75,7 @@ def _serve(
         limit = RateLimit(rate_limit, database.clock) if rate_limit else None
         api = create_app(database, keyring, limit, verbose, more_links=LINKS if pages else None)
         app = InboxFront(api, database, pages, verbose) if pages else api
-        server = Server(app, host=host, port=port, threads=threads)
+        server = Server(app, host=host, port=port, threads=threads, trusted_proxy=trusted_proxy)
         dispatcher = Dispatcher(database)
         signals.call(dispatcher.stop_soon, server.stop)
         # A link that signs in is for somebody at the terminal, not for a file that keeps what a service says.
@@ -98,6 +99,7 @@ def _serve_for_tests(
     port: int,
     api_key: str | None,
     rate_limit: int,
+    trusted_proxy: str | None,
     verbose: bool,
 ) -> None:
     """Serves a desk for tests, with its control endpoints, from a throw-away file unless `db` names one."""
@@ -107,7 +109,14 @@ def _serve_for_tests(
         middleware, database = sandbox.middleware, sandbox.database
         app = InboxFront(middleware, database, pages, verbose, middleware.journal) if pages else middleware
         with _claimed(database):
-            server = Server(app, host=host, port=port, threads=THREADS, on_refusal=middleware.note_refusal)
+            server = Server(
+                app,
+                host=host,
+                port=port,
+                threads=THREADS,
+                trusted_proxy=trusted_proxy,
+                on_refusal=middleware.note_refusal,
+            )
 
             signals.call(sandbox.dispatcher.stop_soon, middleware.close, server.stop)
             way_in = _way_in(database, pages, server.url) if pages else []

@@ -78,6 +78,7 @@ SERVE_OPTIONS = (
     Option("threads", click.IntRange(1, 256), 8, "Requests that are worked on at a time."),
     Option("rate-limit", click.IntRange(0), 0, "Requests a minute for each key; 0 for no limit."),
     SITE,
+    Option("trusted-proxy", str, None, "The proxy whose X-Forwarded-For and -Proto are believed: its IP address."),
     Option("no-inbox", bool, False, "Serve the API alone, without the pages under /inbox."),
     Option("control", bool, False, "A desk for tests, with control endpoints; without --db a throw-away one."),
     Option("verbose", bool, False, "Log every request, not refusals and failures only."),

@@ -264,7 +264,8 @@ class Channel(wasyncore.dispatcher):
 
     def send_refusal(self, refusal: ProtocolError, request: RequestParser) -> None:
         method, path = request.said
-        log_request(self.addr[0], method, path, refusal.status, refusal.sentence)
+        client = self.server.proxies.client(self.addr[0], request.head.headers if request.head else {})
+        log_request(client.address, method, path, refusal.status, refusal.sentence)
         self.server.on_refusal(method, path, refusal.status, refusal.sentence, request.began)
         with suppress(Aborted):  # the client is gone
             self.write(refusal.answer(method))

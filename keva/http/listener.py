@@ -15,6 +15,7 @@ from keva.clocks import elapsed as now
 from keva.errors import AddressUnusable
 from keva.http.budget import Budget
 from keva.http.channel import Channel
+from keva.http.proxies import Proxies
 from keva.http.task import Task
 from keva.http.workers import Workers
 from keva.log import LOG
@@ -30,6 +31,7 @@ class Listener(TcpWSGIServer):
     channel_class = Channel
     task_dispatcher: Workers
     on_refusal: Callable[[str, str, int, str, float], None]
+    proxies: Proxies
 
     def __init__(self, *args: Any, places: int, **kwargs: Any) -> None:
         self.bodies, self.answers = Budget(MAX_BODIES), Budget(MAX_ANSWERS)

@@ -16,6 +16,7 @@ from keva.http import refusals
 from keva.http.channel import Channel
 from keva.http.descriptors import places
 from keva.http.listener import Listener, resolve, why_unusable
+from keva.http.proxies import Proxies
 from keva.http.refusals import ProtocolError
 from keva.http.workers import Workers
 
@@ -27,7 +28,7 @@ LAST_WORDS_SECONDS = 0.25
 
 _SETTINGS: dict[str, Any] = {
     "log_socket_errors": False,
-    # Nothing here reads X-Forwarded headers, and waitress would wrap each call only to take them out.
+    # keva.http.proxies alone reads X-Forwarded headers, and waitress would wrap each call only to take them out.
     "clear_untrusted_proxy_headers": False,
 }
 
@@ -38,6 +39,7 @@ _servers: WeakSet["Server"] = WeakSet()
 class Server:
     """Listens on `host` and `port` (0: a free one) from the start; AddressUnusable where it may not.
 
+    A `trusted_proxy`, or several with commas between them, is believed who calls through it.
     `on_refusal` is told method, path, status and sentence of what the application never sees, and when it began.
     """
 
@@ -48,12 +50,14 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 0,
         threads: int = 8,
+        trusted_proxy: str | None = None,
         on_refusal: Callable[[str, str, int, str, float], None] = lambda *_: None,
     ) -> None:
         self._map: dict[int, Any] = {}
         self._stopping = False
         self._next_sweep = 0.0
         self._workers = Workers(threads)
+        proxies = Proxies(trusted_proxy)
         settings, address = Adjustments(**_SETTINGS), resolve(host, port)
         try:
             self._listener = Listener(
@@ -62,7 +66,7 @@ class Server:
         except OSError as error:
             wasyncore.close_all(self._map)
             raise AddressUnusable(why_unusable(error, host, port)) from error
-        self._listener.on_refusal = on_refusal
+        self._listener.on_refusal, self._listener.proxies = on_refusal, proxies
         self._workers.start()
         shown = f"[{host}]" if ":" in host else host
         _servers.add(self)

@@ -212,9 +212,10 @@ class Task:
 
     def _environ(self) -> dict[str, Any]:
         head, server, channel = self._head, self._channel.server, self._channel
+        client = server.proxies.client(channel.addr[0], head.headers)
         environ = {
-            "REMOTE_ADDR": channel.addr[0],
-            "REMOTE_HOST": channel.addr[0],
+            "REMOTE_ADDR": client.address,
+            "REMOTE_HOST": client.address,
             "REMOTE_PORT": str(channel.addr[1]),
             "REQUEST_METHOD": head.method,
             "SERVER_PORT": str(server.effective_port),
@@ -224,7 +225,7 @@ class Task:
             "PATH_INFO": head.path,
             "REQUEST_URI": head.target,
             "QUERY_STRING": head.query,
-            "wsgi.url_scheme": "http",
+            "wsgi.url_scheme": client.scheme,
             "wsgi.version": (1, 0),
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,

@@ -198,9 +198,11 @@ def is_refusal(answer: Answer, status: int) -> bool:
 
 
 @contextmanager
-def running(threads: int = 4, host: str = "127.0.0.1") -> Iterator[Running]:
-    app = App()
-    served = Server(app, threads=threads, host=host)
+def running(
+    threads: int = 4, host: str = "127.0.0.1", app: App | None = None, trusted_proxy: str | None = None
+) -> Iterator[Running]:
+    app = app or App()
+    served = Server(app, threads=threads, host=host, trusted_proxy=trusted_proxy)
     thread = threading.Thread(target=served.run)
     thread.start()
     running_server = Running(app, served, thread)
