@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from keva.errors import Invalid, NotFound
-from keva.identity import SCOPES, Caller, is_id
+from keva.identity import SCOPES, Caller, is_id, seq_of_workspace
 from keva.models import Email, Name, RequestModel
 from keva.storage.transaction import Reader, Transaction
 
@@ -48,12 +48,7 @@ _USER = "users.seq, users.id, email, users.name, workspace, password_hash IS NOT
 
 def create(tx: Transaction, new: NewUser, workspace_id: str | None = None) -> User:
     """Makes a user without a password; Invalid for an email that is taken, NotFound for no such workspace."""
-    workspace = None
-    if workspace_id is not None:
-        row = tx.one("SELECT seq FROM workspaces WHERE id = ?", (workspace_id,))
-        if row is None:
-            raise NotFound("There is no such workspace: 'workspaces list' shows the ids.")
-        workspace = row[0]
+    workspace = None if workspace_id is None else seq_of_workspace(tx, workspace_id)
     if find(tx, new.email):
         raise Invalid(f"There is a user of the email {new.email} already: 'users list' shows them.")
     return _user(

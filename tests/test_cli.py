@@ -267,6 +267,20 @@ class TestSettings:
         assert "Traceback" not in done.stderr
         assert setting.variable in done.stderr
 
+    def test_one_that_is_none_is_told_at_the_start(self, cli, serve):
+        told = cli(
+            "import", os.devnull, KEVA_DBB="other.db", KEVA_COLOUR="red", KEVA_BASE_URL="http://127.0.0.1"
+        ).stderr
+        assert told.splitlines() == [
+            "KEVA_COLOUR is not a variable of Keva's, and changes nothing: 'serve --help' lists those that there are.",
+            "KEVA_DBB is not a variable of Keva's, and changes nothing: did you mean KEVA_DB?",
+        ]
+        running = serve(KEVA_APIKEY="keva_live_secret")
+        running.stop()
+        assert "KEVA_APIKEY is not a variable of Keva's, and changes nothing: did you mean KEVA_API_KEY?" in (
+            running.log.read_text()
+        )
+
     def test_the_variable_of_a_file_that_cannot_be_opened_is_told(self, cli):
         one_sentence(cli("check", KEVA_DB="nowhere/keva.db"), "nowhere/keva.db (KEVA_DB) cannot be opened")
         one_sentence(cli("check", "--db", "nowhere/keva.db", KEVA_DB="x"), "nowhere/keva.db cannot be opened")
@@ -394,7 +408,20 @@ class TestKeysAndWorkspaces:
         by_text = cli("keys", "revoke", "keva_live_" + "0" * 60 + "beef")
         one_sentence(by_text, "keva_live_...beef")
         assert "0000" not in by_text.stderr
-        one_sentence(cli("keys", "create", "--workspace", "ws_nope"), "no such workspace")
+        one_sentence(cli("keys", "create", "--workspace", "ws_nope"), "There is no workspace ws_nope: give an id that")
+
+    def test_the_name_of_a_workspace_is_answered_with_its_id(self, cli):
+        cli("import", os.devnull)
+        workspace = cli("workspaces", "create", "--name", "Billing").stdout.split()[0]
+        for words in (
+            ["keys", "create"],
+            ["users", "create", "--name", "Ann", "--email", "ann@example.com"],
+            ["webhooks", "create", "https://example.com/keva"],
+        ):
+            told = f"Billing is the name of a workspace: give its id, {workspace}."
+            one_sentence(cli(*words, "--workspace", "Billing"), told)
+        cli("workspaces", "create", "--name", "Billing")
+        one_sentence(cli("keys", "create", "--workspace", "Billing"), "There is no workspace Billing: give an id that")
 
     def test_a_name_from_elsewhere_cannot_steer_the_terminal(self, cli, tmp_path):
         cli("seed", "1")

@@ -10,7 +10,7 @@ from click.exceptions import NoArgsIsHelpError
 from keva import __version__
 from keva.api import openapi
 from keva.api.endpoints import ENDPOINTS
-from keva.cli import files, importing, keys, serve, streams, users, webhooks
+from keva.cli import files, importing, keys, serve, settings, streams, users, webhooks
 from keva.cli.signals import Signals, Stopped
 from keva.errors import KevaError
 from keva.log import readable
@@ -31,6 +31,8 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="keva", message="%(prog)s %(version)s")
 def main() -> None:
     """Keva's Tickets API on your own machine. Without a command it serves."""
+    for sentence in settings.unknown_variables():
+        streams.tell(sentence)
 
 
 @main.command("openapi")

@@ -3,6 +3,7 @@
 import os
 import stat
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,3 +84,17 @@ SERVE_OPTIONS = (
     Option("control", bool, False, "A desk for tests, with control endpoints; without --db a throw-away one."),
     Option("verbose", bool, False, "Log every request, not refusals and failures only."),
 )
+
+_OF_CLIENTS = ("KEVA_BASE_URL",)  # which keva.testing gives to a program under test
+
+
+def unknown_variables() -> list[str]:
+    """A sentence for each variable that begins with KEVA_ and is none of an option: it may be a mistyped one."""
+    known = [*(option.variable for option in (DB, *SERVE_OPTIONS)), *_OF_CLIENTS]
+    told = []
+    for name in sorted(os.environ):
+        if name.startswith("KEVA_") and name not in known:
+            meant = get_close_matches(name, known, n=1, cutoff=0.8)
+            hint = f"did you mean {meant[0]}?" if meant else "'serve --help' lists those that there are."
+            told.append(f"{name} is not a variable of Keva's, and changes nothing: {hint}")
+    return told

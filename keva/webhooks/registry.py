@@ -7,6 +7,7 @@ from typing import Any
 
 from keva.errors import Invalid, NotFound
 from keva.events import TYPES
+from keva.identity import seq_of_workspace
 from keva.storage.transaction import Reader, Transaction
 from keva.webhooks import signing
 from keva.webhooks.addresses import check_url
@@ -56,7 +57,7 @@ def create(
         {
             "url": None if url is None else check_url(url),
             "types": None if types is None else json.dumps(_checked(types)),
-            "workspace": workspace_id and _workspace(tx, workspace_id),
+            "workspace": workspace_id and seq_of_workspace(tx, workspace_id),
             "secret": secret,
             "now": tx.now,
         },
@@ -127,13 +128,6 @@ def _checked(types: Iterable[str]) -> list[str]:
         unknown = min(map(str, given - set(TYPES)))
         raise Invalid(f"There is no event {unknown}: there are {', '.join(TYPES)}.")
     return [kind for kind in TYPES if kind in given]
-
-
-def _workspace(reader: Reader, workspace_id: str) -> int:
-    row = reader.one("SELECT seq FROM workspaces WHERE id = ?", (workspace_id,))
-    if row is None:
-        raise NotFound(f"There is no workspace {workspace_id}: 'workspaces list' shows the ids.")
-    return int(row[0])
 
 
 def _one(rows: list[Any], webhook_id: str) -> None:

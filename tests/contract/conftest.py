@@ -100,6 +100,7 @@ def _webhook(db: Path) -> dict[str, str]:
 
 
 def _keys(db: Path) -> dict[str, str]:
+    _run(db, "import", os.devnull)
     other = _found("ws", _run(db, "workspaces", "create", "--name", "Other"))
     # The first workspace was made with the file, and stands first.
     own = next(id for id in _all_found("ws", _run(db, "workspaces", "list")) if id != other)

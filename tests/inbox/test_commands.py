@@ -78,7 +78,7 @@ class TestUsers:
         one_sentence(cli("users", "create", "--name", "Ann", "--email", "ann"), "email must be an email address")
         one_sentence(
             cli("users", "create", "--name", "A", "--email", "a@example.com", "--workspace", "ws_nope"),
-            "no such workspace",
+            "There is no workspace ws_nope",
         )
         one_sentence(cli("users", "disable", "user_nope"), "no such user")
         one_sentence(cli("users", "invite", "user_nope"), "no such user")

@@ -1,5 +1,6 @@
 """Events and their deliveries, whatever ends the server: none is lost, and none is told that was not stored."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -30,6 +31,8 @@ EVERYTHING = identity.Caller(None, identity.SCOPES, None)
 
 
 def _webhook(db: Path, url: str) -> str:
+    if not db.exists():
+        keva("import", os.devnull, "--db", db)
     done = keva("webhooks", "create", url, "--db", db)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[0]

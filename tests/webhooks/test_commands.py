@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import time
 
@@ -16,6 +17,7 @@ from tests.reliability.served import keva, refused, until
 @pytest.fixture
 def run(db):  # noqa: F811
     """Runs `webhooks ...` on the database of the test."""
+    keva("import", os.devnull, "--db", db)
     return lambda *words: keva("webhooks", *words, "--db", db)
 
 
