@@ -108,6 +108,11 @@ def python(reader, code):
     assert reader.output.splitlines()[0] == "pending"
 
 
+def kept(reader, code):
+    """That it does what it says, tests/test_moving_in.py shows."""
+    (reader.folder / re.match(r"# (\S+)\n", code)[1]).write_text(code)
+
+
 def suite(runner):
     def run(reader, code):
         (reader.checkout / "test_example.py").write_text(code, encoding="utf-8")
@@ -157,6 +162,7 @@ KINDS = {
     "json": answered,
     "python": python,
     "python receiver": Reader.receive,
+    "python recipe": kept,
     "text received": received,
     "python pytest": suite("pytest"),
     "python unittest": suite("unittest"),
