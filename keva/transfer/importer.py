@@ -15,6 +15,8 @@ from keva.transfer.spool import MessageRow, TicketRow
 
 Ticket = TicketRecord | TicketRow
 
+_TAGS = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each ticket
+
 
 class Taken(Invalid):
     """An id that another has."""
@@ -71,7 +73,7 @@ class TicketImporter:
             record.source,
             record.assigned_to,
             record.resolution_type,
-            json.dumps(record.tags, ensure_ascii=False) if record.tags else "[]",
+            _TAGS.encode(record.tags) if record.tags else "[]",
             created_at,
             record.updated_at or created_at,
             self._message_seq,

@@ -23,7 +23,7 @@ _CACHE = -65536  # KiB: ids are random, so that each one touches another page of
 class Import:
     """One import by way of `spool`: `read`, then `compare` or `store`.
 
-    Only `store` needs the writer, and has it for a third of the time that the whole import takes.
+    Only `store` needs the writer, and has it for some 60% of the time that the whole import takes.
     """
 
     def __init__(self, spool: Spool, skip_existing: bool = False, truncate: bool = False) -> None:
