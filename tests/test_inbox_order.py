@@ -4,7 +4,6 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from io import BytesIO
 
 import pytest
 
@@ -13,8 +12,8 @@ from keva.identity import SCOPES, Caller
 from keva.models import NewMessage, NewTicket, TicketChange
 from keva.storage import schema
 from keva.storage.database import Database
-from keva.transfer.importer import import_tickets
 from tests.conftest import ROOT
+from tests.imports import imported
 
 EVERYTHING = Caller(None, SCOPES, None)
 NEW = NewTicket.model_validate({"subject": "It broke", "customerEmail": "customer@example.com", "body": "Really."})
@@ -106,7 +105,7 @@ def test_imported_tickets_come_in_the_files_order_and_wait_if_they_are_not_settl
         base | {"id": "tkt_2", "messages": [{"body": "Help"}, answer, {"body": "And now?"}]},
         base | {"id": "tkt_3", "status": "closed", "messages": [{"body": "Help"}]},
     ]
-    import_tickets(database, BytesIO("\n".join(map(json.dumps, lines)).encode()), lambda _: None)
+    imported(database, "\n".join(map(json.dumps, lines)).encode())
     assert order(database)[:3] == ["tkt_3", "tkt_2", "tkt_1"]
     assert [waits(database, f"tkt_{number}") for number in (1, 2, 3)] == [False, True, False]
     say(database, "tkt_1", "inbound")

@@ -24,6 +24,7 @@ from keva.transfer.importer import TicketImporter
 from keva.transfer.importing import Import
 from keva.transfer.records import TicketRecord
 from keva.transfer.spool import Spool
+from tests.imports import imported
 
 APP = Path(__file__).parents[1] / "app.py"
 LINE = {"subject": "It broke", "customerEmail": "customer@example.com", "messages": [{"body": "It really did."}]}
@@ -72,17 +73,6 @@ def database(tmp_path):
         TicketImporter(tx).store(next(samples.records(1)))
     yield database
     database.close()
-
-
-def imported(database, sent, stored=lambda *_: None, **options):
-    """Imports bytes, and gives the job; ImportRefused where they cannot be."""
-    with closing(Spool(database.path.parent)) as spool:
-        job = Import(spool, **options)
-        job.read(io.BytesIO(sent), lambda _: None)
-        if job.findings.count:
-            raise job.findings.refusal(job.noun)
-        job.store(database, stored)
-        return job
 
 
 @pytest.fixture

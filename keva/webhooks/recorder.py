@@ -99,7 +99,11 @@ class Recorder:
         with self._changed:
             self._is_failing = False
             del self._outcomes[: len(outcomes)]
-            self._cursors = {id: cursor for id, cursor in self._cursors.items() if cursors.get(id) != cursor}
+            # A retry moves no cursor: one that came meanwhile is stored with the same cursor again.
+            waiting = {outcome.webhook_id for outcome in self._outcomes}
+            self._cursors = {
+                id: cursor for id, cursor in self._cursors.items() if id in waiting or cursors.get(id) != cursor
+            }
             if self._outcomes:
                 self._store_at = self._store_at or now() + _LONGEST
             self._changed.notify_all()

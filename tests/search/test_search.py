@@ -4,7 +4,6 @@ import json
 import sqlite3
 import stat
 import threading
-from io import BytesIO
 
 import pytest
 
@@ -17,7 +16,7 @@ from keva.search.index import IndexMissing, SearchIndex
 from keva.search.query import parse
 from keva.storage import backups
 from keva.storage.database import Database
-from keva.transfer.importer import import_tickets
+from tests.imports import imported
 
 EVERYTHING = Caller(None, SCOPES, None)
 
@@ -43,7 +42,7 @@ class Desk:
 
     def load(self, **fields):
         line = {"subject": "It broke", "customerEmail": "jane@example.com", "messages": [{"body": "Help"}]} | fields
-        import_tickets(self.database, BytesIO(json.dumps(line).encode()), lambda _: None)
+        imported(self.database, json.dumps(line).encode())
 
     def pages(self, text, caller=EVERYTHING, limit=40):
         before = conversations.NEWEST

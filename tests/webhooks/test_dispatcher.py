@@ -15,6 +15,8 @@ from keva.storage.database import Database
 from keva.testing.clock import Clock
 from keva.webhooks import outbox, registry, schedule
 from keva.webhooks.dispatcher import Dispatcher
+from keva.webhooks.outbox import Outcome
+from keva.webhooks.recorder import Recorder
 from tests.receiver import Receiver, status, unused_port
 from tests.reliability.served import until
 
@@ -268,6 +270,30 @@ def test_a_dead_receiver_gets_all_of_it_in_order_once_it_lives_again(desk):
         receiver.wait_for(20)
         desk.settled(20)
     assert set(ids(receiver.calls)) == set(happened)
+
+
+def test_the_outcome_of_a_retry_that_comes_while_another_is_stored_is_stored_next(desk, monkeypatch):
+    """Both have the same cursor, since a retry moves none."""
+    webhook = desk.webhook(f"http://127.0.0.1:{unused_port()}/keva")
+    desk.happen(2)
+    until(lambda: len(desk.failed()) == 2)
+    desk.dispatcher.close()
+    recorder, store = Recorder(desk.database), outbox.store
+
+    def delivered(event):
+        recorder.add(Outcome(webhook, event, 2, 200, None, "ok", desk.clock(), None), cursor=2)
+
+    def store_while_another_comes(tx, outcomes, cursors):
+        monkeypatch.undo()
+        store(tx, outcomes, cursors)
+        delivered(2)
+
+    monkeypatch.setattr(outbox, "store", store_while_another_comes)
+    delivered(1)
+    recorder.store()
+    recorder.store()
+    assert [row["error"] for row in desk.deliveries()] == [None, None]
+    assert recorder.events_of(webhook) == set()
 
 
 def test_a_url_with_a_password_is_not_logged(desk, caplog):
