@@ -41,9 +41,12 @@ def of_ticket(reader: Reader, ticket: int) -> list[Step]:
 
 
 def by_others(reader: Reader, caller: Caller, ticket: int, after: int) -> list[Step]:
-    """What others than the caller did to the ticket since that event."""
+    """What others than the caller said and changed in the ticket since that event."""
     rows = reader.all(
-        f"SELECT {_COLUMNS} FROM events WHERE ticket = ? AND seq > ? AND done_by <> ? ORDER BY seq",
+        f"""
+        SELECT {_COLUMNS} FROM events
+        WHERE ticket = ? AND seq > ? AND done_by <> ? AND type IN ('ticket.updated', 'message.created') ORDER BY seq
+        """,
         (ticket, after, caller.actor),
     )
     return [_step(row) for row in rows]

@@ -9,10 +9,15 @@ from flask import Request
 
 HOME = "/inbox"
 
-# Nothing that a browser reads as another site's address, or as more than one line of a header.
-_OWN_PATH = re.compile(r"/inbox(?:[/?][\x21-\x5b\x5d-\x7e]*)?")
-_SIGN_IN = re.compile(r"/inbox/+sign-(?:in|out)")
+# Nothing that a browser reads as another site's address, as a way out of the inbox, or as more than a header's line.
+_PAGE = re.compile(r"/inbox(?:/\w[\w.-]*)*(?:\?[\x21-\x5b\x5d-\x7e]*)?", re.ASCII)
+_SIGN_IN = re.compile(r"/inbox/sign-(?:in|out)")
 _NOT_CARRIED = re.compile("password", re.IGNORECASE)
+
+
+def is_page(path: str) -> bool:
+    """Whether it is the address of a page of the inbox, with its query or without."""
+    return _PAGE.fullmatch(path) is not None
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class After:
     def of(cls, fields: Mapping[str, str]) -> "After":
         """As a form or a query of the sign-in page has it; the way home where it names no page of the inbox."""
         path = fields.get("next", "")
-        if not _OWN_PATH.fullmatch(path) or _SIGN_IN.match(path):
+        if not is_page(path) or _SIGN_IN.match(path):
             return cls(email=fields.get("email", ""))
         return cls(path, fields.get("carried"), fields.get("email", ""))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from keva.conversations import NEWEST, STATUSES, Filter
+from keva.inbox.fields import number
 from keva.people import User
 
 ASSIGNEES = ("me", "nobody")
@@ -31,7 +32,7 @@ class View:
             assignee=assignee if assignee in ASSIGNEES else "",
             workspace=query.get("workspace", ""),
             search=query.get("q", "").strip(),
-            before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else NEWEST,
+            before=number(before, NEWEST),
         )
 
     def filter(self, user: User) -> Filter:

@@ -5,6 +5,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from keva import forms, tickets, workspaces
 from keva.errors import Invalid
 from keva.inbox.context import database, user
+from keva.inbox.fields import form_id, text
 from keva.inbox.responses import see
 from keva.models import NewTicket
 from keva.validation import validate
@@ -24,8 +25,8 @@ def ask() -> Response:
 @bp.post("")
 def create() -> Response:
     """Makes the ticket, once for each form; what does not fit is told, with all that was typed."""
-    typed = {name: request.form.get(name, "").replace("\r\n", "\n") for name in (*_FIELDS, "workspace")}
-    form = request.form.get("form", "") or forms.new_id()
+    typed = {name: text(request.form.get(name, "")) for name in (*_FIELDS, "workspace")}
+    form = form_id(request.form.get("form", ""))
     try:
         given = {name: typed[name] for name in _FIELDS if typed[name] or name != "customerName"}
         new = validate(NewTicket, given | {"source": SOURCE})

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, render_template, request
 from keva.errors import Forbidden
 from keva.inbox.access import fragment
 from keva.inbox.context import inbox, user
+from keva.inbox.fields import number
 from keva.inbox.journal import Entry, Journal
 from keva.log import mask
 
@@ -28,7 +29,7 @@ def show() -> str:
 @fragment
 def news() -> Response:
     """How many came since `after` of them had come: nothing with 204, or the sentence to show."""
-    begun, after = _journal().begun, request.args.get("after", 0, int)
+    begun, after = _journal().begun, number(request.args.get("after", ""))
     if begun == after:
         return Response(status=204)
     return Response(render_template("_requests_news.html", new=begun - after))

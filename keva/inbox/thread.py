@@ -9,7 +9,9 @@ from keva import conversations, forms, history, people, threads, tickets
 from keva.errors import Invalid
 from keva.inbox import html
 from keva.inbox.access import fragment
+from keva.inbox.after import is_page
 from keva.inbox.context import database, inbox, user
+from keva.inbox.fields import form_id, number, text
 from keva.inbox.names import Names
 from keva.inbox.responses import see
 from keva.inbox.timeline import Entry, timeline
@@ -45,13 +47,13 @@ def show(ticket_id: str) -> Response:
 @bp.post("/reply")
 def reply(ticket_id: str) -> Response:
     """Stores an outbound message of the user's and, if asked, a new status; or says what others did meanwhile."""
-    draft = Draft(_typed("body"), request.form.get("form", "") or forms.new_id())
+    draft = Draft(text(request.form.get("body", "")), form_id(request.form.get("form", "")))
     status = request.form.get("then", "")
+    change = validate(TicketChange, {"status": status}) if status else None
     try:
         message = validate(NewMessage, _message(draft.body))
-        change = validate(TicketChange, {"status": status}) if status else None
     except Invalid as error:
-        draft.wrong = error.sentence
+        draft.wrong = f"The reply {error.details[0]['message']}."
         return _page(ticket_id, draft, 400)
     with database().write() as tx:
         sent = forms.digest(user().id, draft.form, {"body": draft.body, "ticket": ticket_id})
@@ -80,7 +82,7 @@ def change(ticket_id: str) -> Response:
     if steps:
         return _page(ticket_id, Draft(), 409, steps)
     back = request.form.get("back", "")
-    return see(back if back == "/inbox" or back.startswith("/inbox?") else f"/inbox/{ticket_id}")
+    return see(back if is_page(back) and back.partition("?")[0] == "/inbox" else f"/inbox/{ticket_id}")
 
 
 @bp.get("/news")
@@ -90,7 +92,7 @@ def news(ticket_id: str) -> Response:
     caller = user().caller
     with database().read() as reader:
         ticket, messages = threads.thread(reader, caller, ticket_id, SHOWN)
-        steps = history.by_others(reader, caller, ticket["seq"], request.args.get("after", 0, int))
+        steps = history.by_others(reader, caller, ticket["seq"], number(request.args.get("after", "")))
         if not steps:
             return Response(status=204)
         told = {step.message for step in steps}
@@ -104,11 +106,6 @@ def show_html(ticket_id: str, message_id: str) -> Response:
     with database().read() as reader:
         found = threads.html_of(reader, user().caller, ticket_id, message_id)
     return html.response(found, pictures=request.args.get("pictures") == "show")
-
-
-def _typed(name: str) -> str:
-    """Browsers send CRLF for each line's end that was typed."""
-    return request.form.get(name, "").replace("\r\n", "\n")
 
 
 def _message(body: str) -> dict[str, Any]:
@@ -133,9 +130,7 @@ def _reached(tx: Transaction, ticket_id: str) -> int:
 
 
 def _by_others(tx: Transaction, ticket: int) -> list[history.Step]:
-    seen = request.form.get("seen", "")
-    after = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else 0
-    return history.by_others(tx, user().caller, ticket, after)
+    return history.by_others(tx, user().caller, ticket, number(request.form.get("seen", "")))
 
 
 def _page(ticket_id: str, draft: Draft, status: int = 200, steps: list[history.Step] | None = None) -> Response:

@@ -10,6 +10,7 @@ from keva import conversations, history, workspaces
 from keva.identity import Caller
 from keva.inbox.access import fragment
 from keva.inbox.context import database, inbox, user
+from keva.inbox.fields import number
 from keva.inbox.lists import View
 from keva.inbox.names import Names
 from keva.search.find import find
@@ -53,9 +54,8 @@ def show_list() -> str:
 def news() -> Response:
     """The number of tickets and messages since the event `after`, to be shown when asked; 204 where there are none."""
     view = View.of(request.args)
-    after = request.args.get("after", 0, int)
     with database().read() as reader:
-        found = history.news(reader, within(reader, view), after)
+        found = history.news(reader, within(reader, view), number(request.args.get("after", "")))
     if not found.tickets and not found.messages:
         return Response(status=204)
     return Response(render_template("_news.html", news=found, address=view.with_()))

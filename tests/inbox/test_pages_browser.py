@@ -58,6 +58,11 @@ def test_triage_with_the_keyboard_alone(desk, browse):
     with page.expect_navigation():
         page.keyboard.press("s")
     assert ticket(desk, made[3])["status"] == "solved"
+    with page.expect_navigation():
+        page.keyboard.press("r")  # from the list into the reply
+    page.keyboard.type("At once.")
+    assert page.locator("#body").input_value() == "At once."
+    page.keyboard.press("Escape")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "search"
     page.keyboard.press("Escape")
@@ -172,6 +177,20 @@ def test_a_double_click_sends_once(desk, browse):
     page.get_by_role("button", name="Send", exact=True).dblclick()
     page.wait_for_url("**sent=*")
     assert len(messages(desk, made)) == 2
+
+
+def test_the_back_button_brings_nothing_that_was_sent_and_shows_a_ticket_as_it_is(desk, browse):
+    made = create(desk)
+    page = browse(desk)
+    page.goto("/inbox")
+    page.goto(f"/inbox/{made}")
+    page.get_by_label("Status").select_option("pending")
+    page.locator("#body").fill("Once.")
+    page.get_by_role("button", name="Send and solve").click()
+    page.wait_for_url("**sent=*")
+    page.go_back()
+    assert page.locator("#body").input_value() == ""
+    assert page.get_by_label("Status").input_value() == "solved"  # saved by mistake, another one would undo it
 
 
 def test_news_is_announced_shown_when_asked_and_not_asked_for_by_a_hidden_tab(desk, script_at_once):

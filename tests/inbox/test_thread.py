@@ -206,6 +206,6 @@ def test_a_new_ticket_that_does_not_fit_is_told_field_by_field(desk, client):
     )
     assert answer.status_code == 400
     assert "must be an email address such as customer@example.com" in answer.text
-    assert "must not be blank" in answer.text
+    assert "The reply must not be blank." in answer.text
     assert 'value="&lt;Called&gt;"' in answer.text
     assert desk.api("GET", "/api/v1/tickets").json()["data"] == []

@@ -43,6 +43,7 @@ const sent = $("[data-sent]")?.dataset.sent;
 
 for (const form of all("form[data-draft]")) {
   const name = `keva-draft:${here.user}:${form.dataset.draft}`;
+  form.autocomplete = "off"; // or "back" would bring what was sent, and it would be sent once more
   const fields = () => all("textarea, input:not([type=hidden]), select", form);
   const old = kept.read(localStorage, name);
   if (old && fields().every((field) => !field.value || field.tagName === "SELECT")) restore(form, old, fields());
@@ -119,7 +120,7 @@ function solve() {
 
 function reply() {
   const row = document.activeElement.closest(".row");
-  if (row) { remember(row); location.href = `/inbox/${row.dataset.ticket}#reply`; }
+  if (row) { remember(row); location.href = `/inbox/${row.dataset.ticket}#body`; } // the browser puts the focus there
   $("#body")?.focus();
 }
 
@@ -144,4 +145,3 @@ document.addEventListener("keydown", (event) => {
     LETTERS[key]();
   }
 });
-if (location.hash === "#reply" && !sent) $("#body")?.focus();
