@@ -68,7 +68,7 @@ def fill(desk: Desk) -> None:
         _say(tx, ann.caller, "Hi Jane,\n\nsorry for that! A new shade is on its way: it leaves tomorrow.", ann)
     with desk.database.write() as tx:
         tickets.update(tx, ann.caller, "tkt_lamp", TicketChange(status="pending"))
-    _at(desk, NOW - timedelta(minutes=7))
+    _at(desk, NOW - timedelta(minutes=3))
     with desk.database.write() as tx:
         _say(tx, everything, "Wonderful, thank you. Shall I send the broken one back?")
     _at(desk, NOW)
