@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.benchmarks import calls, growth, inbox, load, mixed, rivals, stand_in, webhooks
+from tests.benchmarks import calls, growth, inbox, inbox_cost, load, mixed, rivals, stand_in, webhooks
 
 TABLES = {
     "calls": calls.main,
     "mixed": mixed.main,
     "growth": growth.main,
     "inbox": inbox.main,
+    "inbox-cost": inbox_cost.main,
     "stand-in": stand_in.main,
     "webhooks": webhooks.main,
     "rivals": rivals.main,

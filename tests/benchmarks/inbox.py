@@ -26,7 +26,8 @@ _EVERYTHING = Caller(None, SCOPES, None)
 _NEW = NewTicket.model_validate(
     {"subject": "Help", "customerEmail": "customer@example.com", "body": "My order is late."}
 )
-# Words of every message, of a few, of one; a start of a word of all, which has to gather them.
+# Words of every message, of a few, of one; a start of a word of all, which has to gather them; filters that leave few
+# or nothing.
 SEARCHES = (
     "arrived",
     "arrived 777777",
@@ -37,6 +38,14 @@ SEARCHES = (
     "delivered status:pending",
     "order",
     "arriv",
+    "\u4f60\u597d \u8ba2\u5355",
+    "status:open",
+    "priority:urgent order",
+    "order tag:nothing",
+    "tag:nothing status:pending",
+    "assigned:me",
+    "before:2000",
+    "zzzzz",
 )
 
 
@@ -56,13 +65,16 @@ def main(count: int = TICKETS) -> None:
 
 
 def _fill(database: Database, count: int) -> None:
-    """A million tickets of one message, and one of fifty."""
+    """A million tickets of one message, a thousand of them in Chinese, and one of fifty."""
     messages = [{"body": f"{growth._BODY} {number}"} for number in range(50)]
     long = {"id": "tkt_long", "subject": "A long one", "customerEmail": "customer7@example.com", "messages": messages}
     with database.write() as tx:
         importer = TicketImporter(tx)
-        for line in growth.lines(count):
-            importer.store(TicketRecord.model_validate(json.loads(line)))
+        for number, line in enumerate(growth.lines(count)):
+            ticket = json.loads(line)
+            if number % 1000 == 1:
+                ticket |= {"subject": "\u4f60\u597d\uff0c\u6211\u7684\u8ba2\u5355\u8fd8\u6ca1\u5230"}
+            importer.store(TicketRecord.model_validate(ticket))
         importer.store(TicketRecord.model_validate(long))
 
 
