@@ -8,8 +8,9 @@ import pytest
 from werkzeug.security import generate_password_hash
 
 from keva import people
+from keva.errors import TooMany
 from keva.inbox import passwords
-from keva.inbox.attempts import ALLOWED
+from keva.inbox.attempts import ALLOWED, Attempts
 from tests.inbox.conftest import PASSWORD, Desk
 
 DAY = 24 * 3600
@@ -221,6 +222,22 @@ def test_an_address_has_five_tries_over_all_users_who_exist_or_not(desk, client)
     for number in range(ALLOWED):
         assert sign_in(client, f"user{number}@example.com").status_code == 401
     assert sign_in(client).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("addresses", "emails"),
+    [
+        (("192.0.2.{}", "192.0.2.99"), ("ann@example.com", "Ann@Example.com")),
+        (("2001:db8:0:1::{}", "2001:db8:0:1:f::99"), ("user{}@example.com", "ann@example.com")),
+    ],
+    ids=["one user from everywhere", "one network of IPv6"],
+)
+def test_tries_are_counted_together(addresses, emails):
+    attempts = Attempts(lambda: 0.0)
+    for number in range(ALLOWED):
+        attempts.count(addresses[0].format(number), emails[0].format(number))
+    with pytest.raises(TooMany):
+        attempts.count(addresses[1], emails[1])
 
 
 def test_a_try_is_counted_before_it_is_checked(desk, monkeypatch):
