@@ -3,6 +3,7 @@
 It is made from the routes, so that a new one cannot be forgotten.
 """
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -26,6 +27,7 @@ PLACES = ["own", "other", "unknown", "malformed"]
 def desk(tmp_path_factory):
     desk = Desk(tmp_path_factory.mktemp("isolation"))
     home, away = "ws_home", desk.workspace("Second desk")
+    desk.away = away
     with desk.database.write() as tx:
         tx.all("UPDATE workspaces SET id = ? WHERE seq = 1", (home,))
     desk.users = {
@@ -95,6 +97,21 @@ def test_what_is_out_of_reach_looks_like_what_is_not_there(desk):
     for method, rule in pages(desk.inbox):
         answers = {ask(desk, method, rule, place, "own").content for place in ("other", "unknown", "malformed")}
         assert len(answers) == 1, (method, rule)
+
+
+def test_a_ticket_of_another_workspace_is_in_no_list_no_count_and_no_news(desk):
+    paths = ["/inbox", "/inbox?waiting=yes", "/inbox?assignee=nobody", "/inbox?q=another"]
+    with desk.client(desk.users["own"]) as client:
+
+        def shown():
+            pages = [client.get(path).text for path in paths]
+            return [re.findall(r'data-ticket="\w+"|class="count">[^<]*<', page) for page in pages]
+
+        before, [news] = shown(), re.findall(r'data-news="([^"]*)"', client.get("/inbox").text)
+        away = f"/api/v1/tickets?workspace_id={desk.away}"
+        assert desk.api("POST", away, json=FORMS["new"] | {"subject": "Another"}).status_code == 201
+        assert shown() == before
+        assert client.get(news).status_code == 204
 
 
 def test_settings_show_a_user_of_one_workspace_nothing_of_another(desk):
