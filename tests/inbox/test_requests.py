@@ -8,7 +8,11 @@ import pytest
 from tests.inbox.test_commands import SAME_ORIGIN, link_in
 
 KEY = {"Authorization": "Bearer keva_live_for_tests"}
-NEW = {"subject": "It broke", "customerEmail": "customer@example.com", "body": "It <i>really</i> did."}
+NEW = {
+    "subject": "It broke",
+    "customerEmail": "customer@example.com",
+    "body": "It <i>really</i> did. keva_live_in_the_text",
+}
 
 
 @pytest.fixture
@@ -37,6 +41,7 @@ def test_it_shows_what_was_received_with_its_refusals_newest_first(control):
     assert "It &lt;i&gt;really&lt;/i&gt; did." in page
     assert "0" * 20 not in page
     assert "keva_live_...beef" in page
+    assert "keva_live_in_the_text" not in page
 
 
 def test_the_inbox_itself_is_neither_recorded_nor_faulted(control):

@@ -48,6 +48,7 @@ def test_nothing_else_is_a_link(text):
     "text",
     [
         "<script>alert(1)</script>",
+        "<script>alert(1)</script> https://example.com/ <b>",
         'https://example.com/"onmouseover="alert(1)',
         "https://example.com/'onmouseover='alert(1)",
         "https://example.com/<img src=x onerror=alert(1)>",
