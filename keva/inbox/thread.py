@@ -138,8 +138,12 @@ def _page(ticket_id: str, draft: Draft, status: int = 200, steps: list[history.S
     newest = _ALL if "all" in request.args else SHOWN
     with database().snapshot() as reader:
         ticket, messages = threads.thread(reader, me.caller, ticket_id, newest)
+        hidden = ticket["messages"] - len(messages)
         names = Names(reader)
-        entries = timeline(messages, history.of_ticket(reader, ticket["seq"]), names)
+        happened = history.of_ticket(reader, ticket["seq"])
+        if hidden:  # what happened between the messages that are not shown is not either
+            happened = [step for step in happened if step.at >= messages[0]["created_at"]]
+        entries = timeline(messages, happened, names)
         colleagues = people.colleagues(reader, me.caller)
         seen = history.newest(reader)
     new = {step.seq for step in steps or ()}
@@ -153,7 +157,7 @@ def _page(ticket_id: str, draft: Draft, status: int = 200, steps: list[history.S
         draft=draft,
         seen=seen,
         others=_others(ticket),
-        hidden=ticket["messages"] - len(messages),
+        hidden=hidden,
         sent=request.args.get("sent", ""),
         statuses=conversations.STATUSES,
         now=database().now(),

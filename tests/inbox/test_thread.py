@@ -148,14 +148,23 @@ def test_a_long_message_a_subject_without_a_blank_and_other_scripts_are_there_wh
 
 def test_a_long_thread_shows_its_end_first(desk, client, monkeypatch):
     monkeypatch.setattr("keva.inbox.thread.SHOWN", 2)
+    moment = 1_700_000_000
+    desk.database.clock = lambda: moment
     made = create(desk)
+    change(desk, made, status="pending")
     for number in range(4):
+        moment += 60
         say(desk, made, f"Message {number}.")
+    change(desk, made, priority="high")
     page = client.get(f"/inbox/{made}").text
+    assert "set priority to high" in page
+    assert "set status to pending" not in page
     assert "Message 3." in page
     assert "Message 1." not in page
     assert "the 3 earlier messages" in page
-    assert "Message 1." in client.get(f"/inbox/{made}?all").text
+    whole = client.get(f"/inbox/{made}?all").text
+    assert "Message 1." in whole
+    assert "set status to pending" in whole
 
 
 def test_the_customers_other_tickets_are_there(desk, client):
