@@ -94,11 +94,13 @@ CREATE TRIGGER ticket_status_changed AFTER UPDATE OF status ON tickets WHEN old.
   ON CONFLICT DO UPDATE SET tickets = tickets + 1;
 END;
 
--- No verb does either yet. One that erases tickets or moves them must first keep the counts right.
-CREATE TRIGGER tickets_cannot_be_deleted BEFORE DELETE ON tickets BEGIN
-  SELECT raise(ABORT, 'tickets cannot be deleted: ticket_counts would be wrong');
+CREATE TRIGGER ticket_deleted AFTER DELETE ON tickets BEGIN
+  UPDATE ticket_counts SET tickets = tickets - 1
+  WHERE workspace IN (0, old.workspace) AND block IN (-1, old.seq / 4096) AND status = old.status;
+  UPDATE erased SET tickets = max(tickets, old.seq);
 END;
 
+-- No verb does so yet. One that moves tickets must first keep the counts right.
 CREATE TRIGGER tickets_cannot_be_moved BEFORE UPDATE OF seq, workspace ON tickets BEGIN
   SELECT raise(ABORT, 'tickets cannot be moved: ticket_counts would be wrong');
 END;
@@ -182,3 +184,28 @@ CREATE TABLE sent_forms (
   digest  BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),  -- SHA-256 of the form's id and of what was typed
   ticket  INTEGER NOT NULL REFERENCES tickets (seq)
 ) STRICT;
+
+-- What was erased. Its seqs are never used again, since pages, webhooks and the index of words know by a seq how far they
+-- have come; the triggers keep the highest of each table.
+CREATE TABLE erased (
+  tickets   INTEGER NOT NULL,
+  messages  INTEGER NOT NULL,
+  events    INTEGER NOT NULL,
+  times     INTEGER NOT NULL,  -- how often; an index of words that knows of another number is made anew
+  scrubbed  INTEGER NOT NULL   -- after how many of these times the file was written anew, without a trace
+) STRICT;
+
+INSERT INTO erased VALUES (0, 0, 0, 0, 0);
+
+CREATE TRIGGER message_deleted AFTER DELETE ON messages BEGIN
+  UPDATE erased SET messages = max(messages, old.seq);
+END;
+
+CREATE TRIGGER event_deleted AFTER DELETE ON events BEGIN
+  UPDATE erased SET events = max(events, old.seq);
+END;
+
+-- The ids of what was erased, which no import brings back.
+CREATE TABLE erased_ids (
+  digest  BLOB PRIMARY KEY CHECK (length(digest) = 32)  -- SHA-256: an id from another tool may tell of somebody
+) STRICT, WITHOUT ROWID;

@@ -6,6 +6,7 @@ from typing import Any
 
 from keva.envelopes import ENVELOPES, envelope
 from keva.identity import Caller
+from keva.seqs import following
 from keva.storage.transaction import Reader, Transaction
 
 TYPES = tuple(ENVELOPES)
@@ -57,9 +58,9 @@ def record(
     `details` is what the rows will not tell later. Whoever sends events hears of it once it is committed.
     """
     seq, has_webhooks = tx.one(
-        """
-        INSERT INTO events (id, type, ticket, message, details, done_by, created_at)
-        VALUES (:id, :type, :ticket, :message, :details, :done_by, :now)
+        f"""
+        INSERT INTO events (seq, id, type, ticket, message, details, done_by, created_at)
+        VALUES ({following("events")}, :id, :type, :ticket, :message, :details, :done_by, :now)
         RETURNING seq, EXISTS (SELECT 1 FROM webhooks)
         """,
         {

@@ -11,6 +11,7 @@ from keva import events
 from keva.errors import NotFound
 from keva.identity import Caller, is_id
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
+from keva.seqs import following
 from keva.storage.transaction import Reader, Transaction
 
 _FIELDS = {
@@ -50,8 +51,7 @@ def message_json(ticket_id: str) -> str:
 
 
 Rows = Generator[tuple[int, str], None, None]  # each a seq, and the JSON of a ticket or a message
-# The seq that the next message gets: there is one writer at a time, and no message is ever deleted.
-_NEXT_MESSAGE = "(SELECT ifnull(max(seq), 0) + 1 FROM messages)"
+_NEXT_MESSAGE = following("messages")
 _SETTLED = ("solved", "closed")
 
 BLOCK = 4096  # as in schema.sql, which says why
@@ -129,11 +129,11 @@ def create(tx: Transaction, caller: Caller, new: NewTicket) -> tuple[str, str]:
         "tkt",
         f"""
         INSERT INTO tickets
-          (id, workspace, subject, status, priority, customer_email, customer_name, source, created_at, updated_at,
+          (seq, id, workspace, subject, status, priority, customer_email, customer_name, source, created_at, updated_at,
            last_message, waiting)
         VALUES
-          (:id, ifnull(:workspace, (SELECT min(seq) FROM workspaces)), :subject, 'open', 'medium',
-           :customer_email, :customer_name, :source, :now, :now, {_NEXT_MESSAGE}, 1)
+          ({following("tickets")}, :id, ifnull(:workspace, (SELECT min(seq) FROM workspaces)), :subject, 'open',
+           'medium', :customer_email, :customer_name, :source, :now, :now, {_NEXT_MESSAGE}, 1)
         ON CONFLICT (id) DO NOTHING
         RETURNING seq, id, {_CREATED_JSON}
         """,
@@ -251,8 +251,8 @@ def _insert_message(tx: Transaction, ticket: int, ticket_id: str, new: NewMessag
     row: tuple[int, str] = tx.insert(
         "msg",
         f"""
-        INSERT INTO messages (id, ticket, direction, sender_email, sender_name, body, body_html, created_at)
-        VALUES (:id, :ticket, :direction, :sender_email, :sender_name, :body, :body_html, :now)
+        INSERT INTO messages (seq, id, ticket, direction, sender_email, sender_name, body, body_html, created_at)
+        VALUES ({_NEXT_MESSAGE}, :id, :ticket, :direction, :sender_email, :sender_name, :body, :body_html, :now)
         ON CONFLICT (id) DO NOTHING
         RETURNING seq, {message_json(":ticket_id")}
         """,

@@ -10,7 +10,7 @@ from click.exceptions import NoArgsIsHelpError
 from keva import __version__
 from keva.api import openapi
 from keva.api.endpoints import ENDPOINTS
-from keva.cli import files, importing, keys, serve, settings, streams, users, webhooks
+from keva.cli import erase, files, importing, keys, serve, settings, streams, users, webhooks
 from keva.cli.signals import Signals, Stopped
 from keva.errors import KevaError
 from keva.log import readable
@@ -47,6 +47,7 @@ for command in (
     *users.COMMANDS,
     *webhooks.COMMANDS,
     *importing.COMMANDS,
+    *erase.COMMANDS,
     *files.COMMANDS,
 ):
     main.add_command(command)

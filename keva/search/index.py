@@ -35,6 +35,7 @@ class SearchIndex:
         end = time.perf_counter() + seconds
         with self._lock, self._reporting():
             writer = self._opened()
+            tables.drop_erased(writer)
             newest = tables.newest(writer)
             while (seq := tables.take_in_a_batch(writer)) < newest and time.perf_counter() < end and not self._closed:
                 pass
@@ -59,6 +60,13 @@ class SearchIndex:
         with self._lock:
             self._close_writer()
             self._remove()
+
+    def drop_erased(self) -> None:
+        """Leaves nothing in its file that was erased from the database; IndexMissing where that cannot be."""
+        if self._path.exists():
+            with self._lock, self._reporting():
+                tables.drop_erased(self._opened())
+                self._close_writer()
 
     def close(self) -> None:
         self._closed = True

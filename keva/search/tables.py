@@ -4,7 +4,8 @@
 # FTS5 gathers every place of every word that begins so, in the whole table, before it gives the first.
 #
 # FTS5 writes to its file at every savepoint, and each write of the desk is one: an index in the database would cost
-# every create. Messages are only ever added, so the index knows up to which seq it has come, and nothing else.
+# every create. Messages are only ever added, so the index knows up to which seq it has come, and nothing else. When
+# some are erased, which is rare, it is made anew: FTS5 would keep the words of what it is told to delete for a while.
 
 import sqlite3
 from typing import Any
@@ -19,15 +20,44 @@ _WORDS = f"""
 CREATE VIRTUAL TABLE IF NOT EXISTS words_{{part}} USING fts5(
   subject, people, body, workspace, content='', columnsize=0, tokenize="{_TOKENS}")
 """
-_UPTO = "CREATE TABLE upto (desk TEXT NOT NULL, seq INTEGER NOT NULL, message TEXT)"
+_UPTO = "CREATE TABLE upto (desk TEXT NOT NULL, erased INTEGER NOT NULL, seq INTEGER NOT NULL, message TEXT)"
 
 
 def make(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN")
+    _make(connection)
+    connection.execute("COMMIT")
+
+
+def drop_erased(connection: sqlite3.Connection) -> None:
+    """Empties it, and leaves no word in the file, where something was erased that it may hold.
+
+    Every connection sees that, and takes all in again.
+    """
+    if not connection.execute("SELECT upto.erased <> times FROM upto JOIN desk.erased").fetchone()[0]:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for part in parts(connection):
+            connection.execute(f"DROP TABLE words_{part}")
+        connection.execute("DROP TABLE upto")
+        _make(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)").fetchall()  # the attached one cannot be written
+
+
+def _make(connection: sqlite3.Connection) -> None:
     connection.execute(_WORDS.format(part=0))
     connection.execute(_UPTO)
-    connection.execute("INSERT INTO upto SELECT id, 0, NULL FROM desk.workspaces ORDER BY seq LIMIT 1")
-    connection.execute("COMMIT")
+    connection.execute(
+        """
+        INSERT INTO upto SELECT id, times, 0, NULL FROM desk.workspaces JOIN desk.erased ORDER BY workspaces.seq LIMIT 1
+        """
+    )
 
 
 def parts(connection: sqlite3.Connection) -> list[int]:
@@ -37,10 +67,13 @@ def parts(connection: sqlite3.Connection) -> list[int]:
 
 
 def is_of_this_desk(connection: sqlite3.Connection) -> bool:
-    """False for another database's, told by its first workspace, and for one that is ahead of a restored backup."""
+    """False for another database's, told by its first workspace, and for one that is ahead of a restored backup.
+
+    One that is to be emptied because something was erased is this database's all the same.
+    """
     found = connection.execute(
         """
-        SELECT upto.seq = 0 OR messages.id = upto.message FROM upto
+        SELECT upto.seq = 0 OR messages.id = upto.message OR upto.erased <> times FROM upto JOIN desk.erased
         JOIN desk.workspaces ON workspaces.id = upto.desk AND workspaces.seq = (SELECT min(seq) FROM desk.workspaces)
         LEFT JOIN desk.messages ON messages.seq = upto.seq
         """

@@ -82,6 +82,10 @@ class Database:
         """
         return self.writer.write()
 
+    def rewrite(self) -> None:
+        """Writes the file anew from what it holds, and empties the WAL: nothing that was deleted is in either then."""
+        self.writer.rewrite()
+
     def now(self) -> str:
         """The desk's time, as the API shows it."""
         return timestamp(self.clock())

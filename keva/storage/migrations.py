@@ -214,4 +214,35 @@ CREATE TABLE sent_forms (
   ticket  INTEGER NOT NULL REFERENCES tickets (seq)
 ) STRICT;
 """,
+    6: """
+DROP TRIGGER tickets_cannot_be_deleted;
+
+CREATE TABLE erased (
+  tickets   INTEGER NOT NULL,
+  messages  INTEGER NOT NULL,
+  events    INTEGER NOT NULL,
+  times     INTEGER NOT NULL,
+  scrubbed  INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO erased VALUES (0, 0, 0, 0, 0);
+
+CREATE TABLE erased_ids (
+  digest  BLOB PRIMARY KEY CHECK (length(digest) = 32)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER ticket_deleted AFTER DELETE ON tickets BEGIN
+  UPDATE ticket_counts SET tickets = tickets - 1
+  WHERE workspace IN (0, old.workspace) AND block IN (-1, old.seq / 4096) AND status = old.status;
+  UPDATE erased SET tickets = max(tickets, old.seq);
+END;
+
+CREATE TRIGGER message_deleted AFTER DELETE ON messages BEGIN
+  UPDATE erased SET messages = max(messages, old.seq);
+END;
+
+CREATE TRIGGER event_deleted AFTER DELETE ON events BEGIN
+  UPDATE erased SET events = max(events, old.seq);
+END;
+""",
 }

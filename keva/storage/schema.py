@@ -13,7 +13,7 @@ from keva.storage.objects import strange_object
 
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
-VERSION = 6
+VERSION = 7
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 # Invariants SQLite cannot enforce, by the version that brought them. Each query returns one sentence per violation.
@@ -30,6 +30,9 @@ RULES = {
     6: """
     SELECT 'ticket ' || id || ' names another message as its last one' FROM tickets
     WHERE last_message <> (SELECT max(seq) FROM messages WHERE ticket = tickets.seq)
+    """,
+    7: """
+    SELECT 'the table of what was erased has ' || count(*) || ' rows and not one' FROM erased HAVING count(*) <> 1
     """,
 }
 

@@ -14,6 +14,8 @@ from keva.storage.transaction import Reader
 from keva.storage.wal import Wal
 
 PATIENCE = 1.0  # seconds for another process's transaction: a key is made in milliseconds, an import takes longer
+_READERS_MILLISECONDS = 2000  # how long to wait for those who read an older state
+_BEING_READ = "A command such as backup or export still reads an older state: wait for its end."
 _TAKEN = "Another Keva command is writing to the database: try again."
 _REPLACED = "The database file was moved or replaced: nothing is stored until Keva is started again."
 _NO_WAL = "The database's -wal file was moved or deleted: nothing is stored until Keva is started again."
@@ -111,6 +113,17 @@ class WriteConnection:
         self.lock()
         template.backup(self.open())
         self.finish()
+
+    def rewrite(self) -> None:
+        """Leaves nothing in the files that was deleted: free pages, and the gaps within the others, hold old rows."""
+        self.begin()
+        self.run("ROLLBACK")
+        self.run("VACUUM")
+        self.run(f"PRAGMA busy_timeout = {_READERS_MILLISECONDS}")
+        [(busy, *_)] = Reader(self.open()).all("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise Unavailable(_BEING_READ)
+        self.unlock()
 
     def interrupt(self) -> None:
         if self._connection:

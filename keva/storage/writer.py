@@ -83,12 +83,20 @@ class Writer:
 
     def overwrite_with(self, template: sqlite3.Connection) -> None:
         """Copies the template database over this one."""
+        self._alone(lambda: self._connection.overwrite_with(template))
+
+    def rewrite(self) -> None:
+        """Leaves nothing in the files that was deleted; Unavailable where that cannot be."""
+        self._alone(self._connection.rewrite)
+
+    def _alone(self, work: Callable[[], None]) -> None:
+        """Does something outside any transaction."""
         write = Write(self)
         try:
             self._take_turn(write)
             self._refuse_when_closed()
             self._end_open_batch()
-            self._connection.overwrite_with(template)
+            work()
             self._let_go(write)
         except BaseException as error:
             self.abort(write, error)

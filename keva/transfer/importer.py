@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from keva.erased import ERASED, ErasedIds
 from keva.errors import Invalid
+from keva.seqs import following
 from keva.storage.transaction import Transaction
 from keva.tickets import BLOCK
 from keva.transfer.records import MessageRecord, TicketRecord
@@ -29,28 +31,23 @@ class TicketImporter:
         self._tx = tx
         self.counts: Counter[tuple[int, int, str]] = Counter()
         self._workspaces = dict(tx.all("SELECT id, seq FROM workspaces"))
-        self._seq: int
-        [(self._first_workspace, self._seq, self._message_seq)] = tx.all(
-            """
-            SELECT (SELECT min(seq) FROM workspaces), (SELECT ifnull(max(seq), 0) FROM tickets),
-              (SELECT ifnull(max(seq), 0) FROM messages)
+        [(self._first_workspace, self._next_seq, self._next_message, self.found_tickets)] = tx.all(
+            f"""
+            SELECT (SELECT min(seq) FROM workspaces), {following("tickets")}, {following("messages")},
+              EXISTS (SELECT 1 FROM tickets)
             """
         )
-        self._last_seq = self._seq  # of the tickets that were there before
-
-    @property
-    def found_tickets(self) -> bool:
-        """Whether there were tickets before."""
-        return self._last_seq > 0
+        self._erased = ErasedIds(tx)
+        self._first_seq = self._next_seq
 
     def was_there(self, ticket_id: str) -> bool:
-        """Whether a ticket had that id before this transaction."""
-        return self._tx.one("SELECT 1 FROM tickets WHERE id = ? AND seq <= ?", (ticket_id, self._last_seq)) is not None
+        """Whether a ticket had that id before this transaction, or one that was erased."""
+        row = self._tx.one("SELECT 1 FROM tickets WHERE id = ? AND seq < ?", (ticket_id, self._first_seq))
+        return row is not None or ticket_id in self._erased
 
     def store(self, record: Ticket) -> str:
         """Stores the ticket with its messages and gives its id; Taken when one of the ids is another's."""
-        self._seq += 1
-        self._message_seq += len(record.messages)
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
         workspace = self._workspace(record.workspace_id)
         created_at = record.created_at or self._tx.now
         ticket_id = self._insert(
@@ -63,7 +60,7 @@ class TicketImporter:
             "tkt",
             record.id,
             "id",
-            self._seq,
+            seq,
             workspace,
             record.subject,
             record.status,
@@ -76,26 +73,30 @@ class TicketImporter:
             _TAGS.encode(record.tags) if record.tags else "[]",
             created_at,
             record.updated_at or created_at,
-            self._message_seq,
+            self._next_message + len(record.messages) - 1,
             record.messages[-1].direction == "inbound" and record.status in ("open", "pending"),
         )
         messages: Sequence[MessageRecord | MessageRow] = record.messages
         for index, message in enumerate(messages):
-            self._store_message(record, message, f"messages.{index}.id", created_at)
-        self.counts[workspace, self._seq // BLOCK, record.status] += 1
+            self._store_message(seq, record, message, f"messages.{index}.id", created_at)
+        self.counts[workspace, seq // BLOCK, record.status] += 1
         return ticket_id
 
-    def _store_message(self, record: Ticket, message: MessageRecord | MessageRow, field: str, created_at: str) -> None:
+    def _store_message(
+        self, ticket: int, record: Ticket, message: MessageRecord | MessageRow, field: str, created_at: str
+    ) -> None:
+        seq, self._next_message = self._next_message, self._next_message + 1
         from_customer = message.sender_email is None
         self._insert(
             """
-            INSERT INTO messages (id, ticket, direction, sender_email, sender_name, body, body_html, created_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO messages (id, seq, ticket, direction, sender_email, sender_name, body, body_html, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             "msg",
             message.id,
             field,
-            self._seq,
+            seq,
+            ticket,
             message.direction,
             record.customer_email if from_customer else message.sender_email,
             record.customer_name if from_customer and message.sender_name is None else message.sender_name,
@@ -106,6 +107,8 @@ class TicketImporter:
 
     def _insert(self, sql: str, prefix: str, given: str | None, field: str, *values: Any) -> str:
         """Inserts the row under the given id, or under the first minted one that is free."""
+        if given in self._erased:
+            raise Taken(f"{field} {given} {ERASED}.")
         while True:
             row_id = given or self._tx.mint(prefix)
             try:

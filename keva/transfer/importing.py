@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import BinaryIO
 
+from keva.erased import ERASED, ErasedIds
 from keva.errors import Invalid
 from keva.storage.database import Database
 from keva.storage.transaction import Reader, Transaction
@@ -57,11 +58,12 @@ class Import:
         self.skipped = 0
         with closing(sqlite3.connect("", isolation_level=None)) as seen:
             seen.execute("CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID")
+            erased = ErasedIds(reader)
             for number, ticket in self._spool:
                 taken = reader is not None and ticket.id is not None and _is_there(reader, "tickets", ticket.id)
-                if taken and self._skip_existing:
+                if self._skip_existing and (taken or ticket.id in erased):
                     self.skipped += 1
-                elif details := [*self._clashes(seen, reader, ticket)]:
+                elif details := [*self._clashes(seen, erased, reader, ticket)]:
                     self.findings.add(number, Invalid("", details))
 
     def store(self, database: Database, on_progress: Callable[[int, int], None]) -> None:
@@ -90,7 +92,9 @@ class Import:
             if self.shortened_lines <= TOLD:
                 self.shortened.append(f"{number}: {'; '.join(told)}.")
 
-    def _clashes(self, seen: sqlite3.Connection, reader: Reader | None, ticket: TicketRow) -> Iterator[dict[str, str]]:
+    def _clashes(
+        self, seen: sqlite3.Connection, erased: ErasedIds, reader: Reader | None, ticket: TicketRow
+    ) -> Iterator[dict[str, str]]:
         """A detail for each id of the ticket that is another's."""
         ids = [("id", "tickets", ticket.id)]
         ids += [(f"messages.{index}.id", "messages", message.id) for index, message in enumerate(ticket.messages)]
@@ -99,6 +103,8 @@ class Import:
                 continue
             if reader and _is_there(reader, table, given):
                 yield {"field": field, "message": f"{given} is there already"}
+            elif given in erased:
+                yield {"field": field, "message": f"{given} {ERASED}"}
             elif not seen.execute("INSERT INTO seen VALUES (?) ON CONFLICT DO NOTHING", (given,)).rowcount:
                 yield {"field": field, "message": f"{given} stands in the file before"}
 

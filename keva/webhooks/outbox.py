@@ -59,7 +59,7 @@ def after(reader: Reader, cursor: int, most: int) -> list[tuple[int, str, int | 
 
 
 def store(tx: Transaction, outcomes: list[Outcome], cursors: dict[str, int]) -> None:
-    """Stores what came of some tries, and how far each webhook has come; of a deleted one, nothing."""
+    """Stores what came of some tries, and how far each webhook has come; of what is gone, nothing."""
     tx.all(
         """
         INSERT INTO deliveries (webhook, event, tries, status, error, answer, tried_at, next_at)
@@ -67,6 +67,7 @@ def store(tx: Transaction, outcomes: list[Outcome], cursors: dict[str, int]) -> 
           json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
           json_extract(value, '$[7]')
         FROM json_each(?) JOIN webhooks ON webhooks.id = json_extract(value, '$[0]')
+          JOIN events ON events.seq = json_extract(value, '$[1]')
         WHERE true
         ON CONFLICT (webhook, event) DO UPDATE SET
           (tries, status, error, answer, tried_at, next_at) =
