@@ -20,13 +20,13 @@ MODULES = {
 # A room is a folder or a module of keva/. Lowest floor first: each room imports from the floors below it, and from
 # itself.
 FLOORS = [
-    {"clocks", "errors", "files", "limits", "log", "patterns", "runtime", "times"},
+    {"clocks", "errors", "files", "limits", "log", "patterns", "runtime", "seqs", "times"},
     {"models", "strict_json"},
     {"envelopes", "storage", "validation", "http"},
-    {"identity"},
+    {"erased", "identity"},
     {"events", "workspaces", "people", "conversations", "forms", "history", "threads"},
     {"tickets", "webhooks", "search"},
-    {"api", "transfer", "inbox"},
+    {"api", "erasing", "transfer", "inbox"},
     {"testing"},
     {"cli"},
     {"__main__", "pytest_plugin"},

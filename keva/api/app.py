@@ -84,7 +84,7 @@ def _response(answer: Answer) -> Response:
     if answer.status == 204:
         del response.headers["Content-Type"]
     if answer.location:
-        response.headers["Location"] = answer.location
+        response.headers["Location"] = request.script_root + answer.location
     return response
 
 
@@ -93,16 +93,26 @@ def _json(answer: Answer) -> Response:
 
 
 def _add_own_routes(app: Flask, database: Database, served: list[Endpoint], more_links: Mapping[str, str]) -> None:
-    document = json.dumps(openapi.document(served), ensure_ascii=False)
-    pointers = json.dumps({"openapi": "/openapi.json", "health": "/healthz", **more_links})
+    document = openapi.document(served)
+    pointers = {"openapi": "/openapi.json", "health": "/healthz", **more_links}
+
+    def root() -> Response:
+        return _shown({name: request.script_root + path for name, path in pointers.items()})
+
+    def described() -> Response:
+        return _shown(document | {"servers": [{"url": request.script_root or "/"}]})
 
     def healthz() -> Response:
         database.check_health()
         return JsonResponse('{"status":"ok"}')
 
-    app.add_url_rule("/", "root", lambda: JsonResponse(pointers), methods=["GET"])
-    app.add_url_rule("/openapi.json", "openapi", lambda: JsonResponse(document), methods=["GET"])
+    app.add_url_rule("/", "root", root, methods=["GET"])
+    app.add_url_rule("/openapi.json", "openapi", described, methods=["GET"])
     app.add_url_rule("/healthz", "healthz", healthz, methods=["GET"])
+
+
+def _shown(value: object) -> Response:
+    return JsonResponse(json.dumps(value, ensure_ascii=False))
 
 
 def _add_limit_headers(response: Response) -> Response:

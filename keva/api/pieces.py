@@ -16,7 +16,7 @@ from keva.storage.database import Database
 
 PIECE = 128 * 1024  # characters, and one more ticket or message
 # A long page of tickets keeps a reader, and with it one state of the file, which grows meanwhile: only so many at
-# once, and for so long. Messages need none, because they never change.
+# once, and for so long. Messages need none, because they never change while they are there.
 LONG_PAGES = 8
 LONG_PAGE_SECONDS = 60.0
 

@@ -48,7 +48,9 @@ def serve_command(
     **options: Any,
 ) -> None:
     """Serve the API and the inbox (the default command)."""
-    pages = None if no_inbox else Site(options["host"], site)
+    address = Site(options["host"], site)
+    pages = None if no_inbox else address
+    options["url_prefix"] = address.path
     with to_stderr(verbose):
         if control:
             given = context.get_parameter_source("db") is not ParameterSource.DEFAULT
@@ -67,6 +69,7 @@ def _serve(
     threads: int,
     rate_limit: int,
     trusted_proxy: str | None,
+    url_prefix: str,
     verbose: bool,
 ) -> None:
     fixed_key = identity.check_fixed_key(api_key) if api_key is not None else None
@@ -75,7 +78,7 @@ def _serve(
         limit = RateLimit(rate_limit, database.clock) if rate_limit else None
         api = create_app(database, keyring, limit, verbose, more_links=LINKS if pages else None)
         app = InboxFront(api, database, pages, verbose) if pages else api
-        server = Server(app, host=host, port=port, threads=threads, trusted_proxy=trusted_proxy)
+        server = Server(app, host=host, port=port, threads=threads, trusted_proxy=trusted_proxy, url_prefix=url_prefix)
         dispatcher = Dispatcher(database)
         signals.call(dispatcher.stop_soon, server.stop)
         # A link that signs in is for somebody at the terminal, not for a file that keeps what a service says.
@@ -100,6 +103,7 @@ def _serve_for_tests(
     api_key: str | None,
     rate_limit: int,
     trusted_proxy: str | None,
+    url_prefix: str,
     verbose: bool,
 ) -> None:
     """Serves a desk for tests, with its control endpoints, from a throw-away file unless `db` names one."""
@@ -115,6 +119,7 @@ def _serve_for_tests(
                 port=port,
                 threads=THREADS,
                 trusted_proxy=trusted_proxy,
+                url_prefix=url_prefix,
                 on_refusal=middleware.note_refusal,
             )
 

@@ -71,7 +71,7 @@ class Option(NamedTuple):
 
 DB = Option("db", FilePath(), "keva.db", "The database file, made when there is none.")
 DB_THERE = DB._replace(help="The database file, which must be there.")
-SITE = Option("site", str, None, "The address under which browsers reach the inbox: https://desk.example.com.")
+SITE = Option("site", str, None, "The address from outside: https://desk.example.com, or https://example.com/desk.")
 SERVE_OPTIONS = (
     Option("host", str, "127.0.0.1", "The address to listen on."),
     Option("port", click.IntRange(0, 65535), 8080, "The port to listen on; 0 takes a free one."),

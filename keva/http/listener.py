@@ -32,6 +32,7 @@ class Listener(TcpWSGIServer):
     task_dispatcher: Workers
     on_refusal: Callable[[str, str, int, str, float], None]
     proxies: Proxies
+    url_prefix: str
 
     def __init__(self, *args: Any, places: int, **kwargs: Any) -> None:
         self.bodies, self.answers = Budget(MAX_BODIES), Budget(MAX_ANSWERS)

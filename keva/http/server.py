@@ -39,7 +39,8 @@ _servers: WeakSet["Server"] = WeakSet()
 class Server:
     """Listens on `host` and `port` (0: a free one) from the start; AddressUnusable where it may not.
 
-    A `trusted_proxy`, or several with commas between them, is believed who calls through it.
+    A `trusted_proxy`, or several with commas between them, is believed who calls through it. Paths may begin with
+    `url_prefix` (/desk), which the application finds as SCRIPT_NAME.
     `on_refusal` is told method, path, status and sentence of what the application never sees, and when it began.
     """
 
@@ -51,6 +52,7 @@ class Server:
         port: int = 0,
         threads: int = 8,
         trusted_proxy: str | None = None,
+        url_prefix: str = "",
         on_refusal: Callable[[str, str, int, str, float], None] = lambda *_: None,
     ) -> None:
         self._map: dict[int, Any] = {}
@@ -67,6 +69,7 @@ class Server:
             wasyncore.close_all(self._map)
             raise AddressUnusable(why_unusable(error, host, port)) from error
         self._listener.on_refusal, self._listener.proxies = on_refusal, proxies
+        self._listener.url_prefix = url_prefix
         self._workers.start()
         shown = f"[{host}]" if ":" in host else host
         _servers.add(self)

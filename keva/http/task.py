@@ -213,6 +213,7 @@ class Task:
     def _environ(self) -> dict[str, Any]:
         head, server, channel = self._head, self._channel.server, self._channel
         client = server.proxies.client(channel.addr[0], head.headers)
+        script_name, path = _split(head.path, server.url_prefix)
         environ = {
             "REMOTE_ADDR": client.address,
             "REMOTE_HOST": client.address,
@@ -221,8 +222,8 @@ class Task:
             "SERVER_PORT": str(server.effective_port),
             "SERVER_NAME": server.server_name,
             "SERVER_PROTOCOL": f"HTTP/{head.version}",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": head.path,
+            "SCRIPT_NAME": script_name,
+            "PATH_INFO": path,
             "REQUEST_URI": head.target,
             "QUERY_STRING": head.query,
             "wsgi.url_scheme": client.scheme,
@@ -240,6 +241,13 @@ class Task:
         for name, value in head.headers.items():
             environ[name if name in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{name}"] = value
         return environ
+
+
+def _split(path: str, prefix: str) -> tuple[str, str]:
+    """What of it stands before the application's own path: the prefix or, for who calls without it, nothing."""
+    if prefix and path == prefix:
+        return prefix, "/"
+    return (prefix, path[len(prefix) :]) if prefix and path.startswith(f"{prefix}/") else ("", path)
 
 
 def _head_text(first_line: str, headers: list[tuple[str, str]]) -> bytes:

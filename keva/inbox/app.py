@@ -42,11 +42,12 @@ def create_inbox(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     assets = Assets()
     app.add_url_rule("/inbox/static/<name>", "assets", assets.serve, methods=["GET"])
-    # What every template has: the addresses of style and script, and who is signed in, None for nobody.
+    # What every template has: the addresses of style and script, who is signed in (None for nobody), and what stands
+    # before /inbox in an address of the site.
     app.jinja_env.globals["asset"] = assets.url
     app.jinja_env.globals["for_tests"] = journal is not None
     app.jinja_env.filters.update(linked=linked, ago=ago, exactly=exactly)
-    app.context_processor(lambda: {"user": g.get("user")})
+    app.context_processor(lambda: {"user": g.get("user"), "root": request.script_root})
     pages = [tickets.bp, new_ticket.bp, thread.bp, sign_in.bp, settings.bp, webhooks.bp]
     for blueprint in (*pages, *([requests.bp] if journal else [])):
         app.register_blueprint(blueprint)

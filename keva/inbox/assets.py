@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from flask import Response, abort
+from flask import Response, abort, request
 
 from keva.inbox.access import public
 
@@ -33,7 +33,7 @@ class Assets:
 
     def url(self, name: str) -> str:
         """The address of a file by its plain name, for the templates."""
-        return f"/inbox/static/{self._names[name]}"
+        return f"{request.script_root}/inbox/static/{self._names[name]}"
 
     @public
     def serve(self, name: str) -> Response:

@@ -5,8 +5,6 @@ from flask import Request, Response
 from keva.inbox.site import Site
 from keva.people import SESSION_SECONDS
 
-PATH = "/inbox"
-
 
 def name_of(request: Request) -> str:
     """By the port that is listened on, so that two desks of one machine do not sign each other out."""
@@ -23,12 +21,23 @@ def keep(response: Response, request: Request, site: Site, token: str) -> None:
         name_of(request),
         token,
         max_age=SESSION_SECONDS,
-        path=PATH,
-        secure=site.secure,
+        path=_path(request),
+        secure=_secure(request, site),
         httponly=True,
         samesite="Lax",
     )
 
 
 def forget(response: Response, request: Request, site: Site) -> None:
-    response.delete_cookie(name_of(request), path=PATH, secure=site.secure, httponly=True, samesite="Lax")
+    response.delete_cookie(
+        name_of(request), path=_path(request), secure=_secure(request, site), httponly=True, samesite="Lax"
+    )
+
+
+def _path(request: Request) -> str:
+    return f"{request.script_root}/inbox"
+
+
+def _secure(request: Request, site: Site) -> bool:
+    """Also where a trusted proxy says that this request came to it over TLS, and no site was named."""
+    return site.secure or request.is_secure

@@ -28,7 +28,8 @@ class InboxFront:
         if path.startswith("/inbox") and path[6:7] in ("", "/"):
             return (self._inbox or self._loaded())(environ, start_response)
         if path == "/" and "text/html" in environ.get("HTTP_ACCEPT", ""):
-            start_response("303 See Other", [("Location", "/inbox"), ("Vary", "Accept"), ("Content-Length", "0")])
+            location = environ["SCRIPT_NAME"] + "/inbox"
+            start_response("303 See Other", [("Location", location), ("Vary", "Accept"), ("Content-Length", "0")])
             return []
         return self._app(environ, start_response)
 

@@ -42,7 +42,7 @@ def _check_origin() -> None:
 
 
 def _is_own(origin: str) -> bool:
-    return inbox().site.is_own(origin, request.environ["HTTP_HOST"])
+    return inbox().site.is_own(origin, f"{request.scheme}://{request.environ['HTTP_HOST']}")
 
 
 def _check_session() -> Response | None:

@@ -14,7 +14,6 @@ _STATUSES = {
 }
 _SENTENCES = {
     401: "You are not signed in: sign in first.",
-    404: "There is no such page: the tickets are at /inbox.",
     405: "This address takes no such request: go back and use the page's own buttons.",
     413: limits.BODY_TOO_LARGE,
 }
@@ -37,7 +36,10 @@ def _refuse(error: errors.KevaError) -> Response:
 
 def _refuse_http(error: HTTPException) -> Response:
     status = error.code or 400
-    response = _page(status, _SENTENCES.get(status, f"The request cannot be read ({error.name.lower()})."))
+    sentence = _SENTENCES.get(status, f"The request cannot be read ({error.name.lower()}).")
+    if status == 404:
+        sentence = f"There is no such page: the tickets are at {request.script_root}/inbox."
+    response = _page(status, sentence)
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return response

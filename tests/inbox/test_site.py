@@ -49,36 +49,42 @@ def test_a_host_is_known_or_not(listens_on, url, host, known):
 
 
 @pytest.mark.parametrize(
-    ("url", "origin", "host", "own"),
+    ("url", "origin", "asked", "own"),
     [
-        (None, "http://127.0.0.1:8080", "127.0.0.1:8080", True),
-        (None, "http://192.168.1.5:8080", "192.168.1.5:8080", True),
-        (None, "http://127.0.0.1:8081", "127.0.0.1:8080", False),
-        (None, "http://localhost:8080", "127.0.0.1:8080", False),
-        (None, "https://127.0.0.1:8080", "127.0.0.1:8080", False),
-        (None, "null", "127.0.0.1:8080", False),
-        ("https://desk.example.com", "https://desk.example.com", "desk.example.com", True),
-        ("https://desk.example.com", "https://desk.example.com", "127.0.0.1:8080", True),  # a proxy that rewrites it
-        ("https://desk.example.com", "https://desk.example.com.evil.example", "desk.example.com", False),
-        ("https://desk.example.com", "https://evil.example", "desk.example.com", False),
+        (None, "http://127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        (None, "http://192.168.1.5:8080", "http://192.168.1.5:8080", True),
+        (None, "https://192.168.1.5", "https://192.168.1.5", True),  # through a trusted proxy
+        (None, "http://192.168.1.5", "https://192.168.1.5", False),
+        (None, "http://127.0.0.1:8081", "http://127.0.0.1:8080", False),
+        (None, "http://localhost:8080", "http://127.0.0.1:8080", False),
+        (None, "https://127.0.0.1:8080", "http://127.0.0.1:8080", False),
+        (None, "null", "http://127.0.0.1:8080", False),
+        ("https://desk.example.com", "https://desk.example.com", "http://desk.example.com", True),
+        ("https://desk.example.com", "https://desk.example.com", "http://127.0.0.1:8080", True),  # a proxy's own Host
+        ("https://desk.example.com/desk", "https://desk.example.com", "http://desk.example.com", True),
+        ("https://desk.example.com", "https://desk.example.com.evil.example", "http://desk.example.com", False),
+        ("https://desk.example.com", "https://evil.example", "http://desk.example.com", False),
     ],
 )
-def test_an_origin_is_the_sites_own_or_not(url, origin, host, own):
-    assert Site("127.0.0.1", url).is_own(origin, host) is own
+def test_an_origin_is_the_sites_own_or_not(url, origin, asked, own):
+    assert Site("127.0.0.1", url).is_own(origin, asked) is own
 
 
 @pytest.mark.parametrize(
-    ("given", "url", "secure"),
+    ("given", "url", "path", "secure"),
     [
-        ("https://desk.example.com", "https://desk.example.com", True),
-        ("HTTPS://Desk.Example.com:443/", "https://desk.example.com", True),
-        ("http://desk.lan:8080", "http://desk.lan:8080", False),
-        ("http://[::1]:8080", "http://[::1]:8080", False),
+        ("https://desk.example.com", "https://desk.example.com", "", True),
+        ("HTTPS://Desk.Example.com:443/", "https://desk.example.com", "", True),
+        ("http://desk.lan:8080", "http://desk.lan:8080", "", False),
+        ("http://[::1]:8080", "http://[::1]:8080", "", False),
+        ("https://Example.com/Desk/", "https://example.com/Desk", "/Desk", True),
+        ("https://example.com/a-1/b.c", "https://example.com/a-1/b.c", "/a-1/b.c", True),
+        ("https://example.com/inboxes", "https://example.com/inboxes", "/inboxes", True),
     ],
 )
-def test_a_site_is_an_origin(given, url, secure):
+def test_a_site_is_an_origin_and_maybe_a_path(given, url, path, secure):
     site = Site("127.0.0.1", given)
-    assert (site.url, site.secure) == (url, secure)
+    assert (site.url, site.path, site.secure) == (url, path, secure)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +94,11 @@ def test_a_site_is_an_origin(given, url, secure):
         "https://",
         "ftp://desk.example.com",
         "https://desk.example.com/inbox",
+        "https://desk.example.com/api/v1",
+        "https://desk.example.com/desk//more",
+        "https://desk.example.com/desk/../more",
+        "https://desk.example.com/d%65sk",
+        "https://desk.example.com/my desk",
         "https://desk.example.com?x",
         "https://ann@desk.example.com",
         "https://desk.example.com:port",
@@ -95,6 +106,6 @@ def test_a_site_is_an_origin(given, url, secure):
         "javascript://desk.example.com",
     ],
 )
-def test_what_is_no_origin_is_refused(given):
+def test_what_is_no_address_of_a_site_is_refused(given):
     with pytest.raises(Invalid, match="is not the address of a site"):
         Site("127.0.0.1", given)

@@ -113,14 +113,14 @@ function solve() {
     const row = document.activeElement.closest(".row");
     if (!row) return;
     remember(row);
-    form.action = `/inbox/${row.dataset.ticket}/change`;
+    form.action = `${here.root}/inbox/${row.dataset.ticket}/change`;
     form.submit();
   } else if ($("[value=solved]", form)) form.requestSubmit($("button", form));
 }
 
 function reply() {
   const row = document.activeElement.closest(".row");
-  if (row) { remember(row); location.href = `/inbox/${row.dataset.ticket}#body`; } // the browser puts the focus there
+  if (row) { remember(row); location.href = `${here.root}/inbox/${row.dataset.ticket}#body`; } // gets the focus there
   $("#body")?.focus();
 }
 
@@ -137,7 +137,7 @@ document.addEventListener("keydown", (event) => {
   } else if (key === "Escape" && !$("dialog[open]")) {
     if (typing(target)) target.blur();
     else if (back) location.href = back.href;
-    else if (list && location.search) location.href = "/inbox";
+    else if (list && location.search) location.href = `${here.root}/inbox`;
   } else if (key === "Enter" && target.matches(".subject")) {
     remember(target.closest(".row"));
   } else if (here.shortcuts === "on" && key in LETTERS && !typing(target) && !event.ctrlKey && !event.metaKey && !event.altKey && !$("dialog[open]")) {
