@@ -36,14 +36,14 @@ CHROMIUM_OPTIONS = [
 class Desk:
     """A served database: `url`, and what a test does to it behind the pages."""
 
-    def __init__(self, folder, site=None, host="127.0.0.1", journal=None):
+    def __init__(self, folder, site=None, host="127.0.0.1", journal=None, trusted_proxy=None):
         self.database = Database(folder / "keva.db", identity.mint)
         self.clock = time.time
         app = create_app(self.database, Keyring(KEY))
         self.inbox = create_inbox(self.database, Site(host, site), journal=journal, clock=lambda: self.clock())
         front = InboxFront(app, self.database, Site(host, site))
         front._inbox = self.inbox
-        self.server = Server(front)
+        self.server = Server(front, url_prefix=Site(host, site).path, trusted_proxy=trusted_proxy)
         self.url = self.server.url
         self.port = int(self.url.rpartition(":")[2])
         self.cookie = f"keva_{self.port}"
@@ -142,7 +142,7 @@ def browse(chromium):
     opened = []
 
     def browse(desk, user=None, signed_in=True, **options):
-        context = chromium.new_context(base_url=desk.url, **options)
+        context = chromium.new_context(**{"base_url": desk.url} | options)
         context.set_default_timeout(10_000)
         opened.append(context)
         if signed_in:
