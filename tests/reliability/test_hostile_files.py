@@ -25,18 +25,18 @@ HOSTILE = {
     "a view": (f"CREATE VIEW more AS {ENDLESS}", "holds the view 'more', which is not Keva's"),
     "a table": ("CREATE TABLE more (x)", "holds the table 'more', which is not Keva's"),
     "an index": ("CREATE INDEX more ON tickets (abs(seq))", "holds the index 'more', which is not Keva's"),
-    "no guard": ("DROP TRIGGER tickets_cannot_be_deleted", "lacks the trigger 'tickets_cannot_be_deleted'"),
+    "no guard": ("DROP TRIGGER tickets_cannot_be_moved", "lacks the trigger 'tickets_cannot_be_moved'"),
     "another trigger": (
-        "DROP TRIGGER tickets_cannot_be_deleted;"
-        "CREATE TRIGGER tickets_cannot_be_deleted BEFORE DELETE ON tickets BEGIN SELECT 1; END",
-        "holds a trigger 'tickets_cannot_be_deleted' that is not as Keva makes it",
+        "DROP TRIGGER tickets_cannot_be_moved;"
+        "CREATE TRIGGER tickets_cannot_be_moved BEFORE UPDATE OF seq, workspace ON tickets BEGIN SELECT 1; END",
+        "holds a trigger 'tickets_cannot_be_moved' that is not as Keva makes it",
     ),
     "a statement hidden in what looks like a comment": (
-        "DROP TRIGGER tickets_cannot_be_deleted;"
-        "CREATE TRIGGER tickets_cannot_be_deleted BEFORE DELETE ON tickets BEGIN "
+        "DROP TRIGGER tickets_cannot_be_moved;"
+        "CREATE TRIGGER tickets_cannot_be_moved BEFORE UPDATE OF seq, workspace ON tickets BEGIN "
         "SELECT raise(ABORT, 'tickets cannot be --'); DELETE FROM keys; SELECT length('\n"
-        " deleted: ticket_counts would be wrong'); END",
-        "holds a trigger 'tickets_cannot_be_deleted' that is not as Keva makes it",
+        " moved: ticket_counts would be wrong'); END",
+        "holds a trigger 'tickets_cannot_be_moved' that is not as Keva makes it",
     ),
     "a name that is not shown raw": ('CREATE TABLE "\x1b[2J\u202e" (x)', r"holds the table '\x1b[2J\u202e'"),
 }
