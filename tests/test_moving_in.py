@@ -114,9 +114,13 @@ def test_freescout(converted):
         "_embedded": {"threads": [change, note, answer, thread]},
     }
     draft = conversation | {"number": 4, "state": "draft"}
+    called = conversation | {"number": 5, "customer": jane | {"email": None}, "createdAt": "2020-03-16T22:46:22Z"}
+    called |= {"_embedded": {"threads": [thread | {"id": 5, "createdBy": None}]}}
+    page = {"_embedded": {"conversations": [draft, called, conversation]}}
 
-    [line] = converted("freescout.py", "page.json", page={"_embedded": {"conversations": [draft, conversation]}})
+    [line, without] = converted("freescout.py", "page.json", page=page)
 
+    assert without["customerEmail"] == "person-75@freescout.invalid"
     assert (line["id"], line["customerName"], line["updatedAt"]) == ("tkt_3", "Jane", "2020-03-15T22:46:22Z")
     assert [(one["id"], one["direction"], one["senderName"]) for one in line["messages"]] == [
         *(("msg_1", "inbound", "Jane"), ("msg_2", "outbound", "Ann Lee")),

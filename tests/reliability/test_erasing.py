@@ -334,6 +334,18 @@ def test_what_came_of_a_try_that_was_under_way_is_dropped(database: Database) ->
         assert events.find(reader, seq) is None
 
 
+def test_whatever_hangs_on_a_ticket_is_known_to_erasing(database: Database) -> None:
+    """A table that comes to name tickets needs its line in `erasing.erase`."""
+    with database.read() as reader:
+        rows = reader.all(
+            """
+            SELECT DISTINCT tables.name FROM sqlite_schema AS tables JOIN pragma_foreign_key_list(tables.name) AS named
+            WHERE tables.type = 'table' AND named."table" IN ('tickets', 'messages', 'events')
+            """
+        )
+    assert {name for (name,) in rows} == {"messages", "events", "deliveries", "sent_forms"}
+
+
 # Whose
 
 
