@@ -22,9 +22,9 @@ from keva.validation import validate
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.argument("ticket", required=False)
 def erase_command(db: Path, customer: str | None, yes: bool, ticket: str | None) -> None:
-    """Erase a ticket, or a customer, for good, while the database is served or not.
+    """Erase a ticket, or a customer, for good.
 
-    It tells how much that is, and asks. No trace of it is left in the database; backups and exports are not touched.
+    It tells how much that is, and asks; the database may be served meanwhile. No trace of it is left in the database; backups and exports are not touched.
     """
     if (ticket is None) == (customer is None):
         raise click.UsageError("Name one TICKET by its id, or a customer with --customer EMAIL.")
