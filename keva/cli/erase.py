@@ -24,7 +24,8 @@ from keva.validation import validate
 def erase_command(db: Path, customer: str | None, yes: bool, ticket: str | None) -> None:
     """Erase a ticket, or a customer, for good.
 
-    It tells how much that is, and asks; the database may be served meanwhile. No trace of it is left in the database; backups and exports are not touched.
+    It tells how much that is, and asks. The database may be served meanwhile. No trace of it is left there; backups and
+    exports are not touched.
     """
     if (ticket is None) == (customer is None):
         raise click.UsageError("Name one TICKET by its id, or a customer with --customer EMAIL.")
