@@ -164,7 +164,7 @@ def test_the_keys_of_the_page_keep_the_path(site, browse):
     page.wait_for_url(f"{url}/inbox")
     page.keyboard.press("j")
     page.keyboard.press("r")
-    page.wait_for_url(f"{url}/inbox/{tickets[1]}#reply")
+    page.wait_for_url(f"{url}/inbox/{tickets[1]}#body")
     page.goto(f"{url}/inbox?q=broke")  # where one is on the ticket where one was
     with page.expect_navigation():
         page.keyboard.press("s")
