@@ -1,34 +1,20 @@
 """What the tests share: the commands as a user runs them, in a folder of their own."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-APP = ROOT / "app.py"
+from tests.commands import APP, PIPE, ROOT, Command, environ, run
 
-
-def environ(**ours):
-    """This process's environment without its KEVA_ variables, which would be options."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KEVA_")} | ours
+__all__ = ["APP", "ROOT", "environ"]
 
 
 @pytest.fixture
 def cli(tmp_path):
     """Runs a command to its end in the test's folder."""
 
-    def run(*words, sent=None, **variables):
-        command = [sys.executable, APP, *map(str, words)]
-        options = {"input": sent, "capture_output": True, "text": True, "check": False}
-        # A server that should have been refused would run for ever.
-        return subprocess.run(command, cwd=tmp_path, env=environ(**variables), timeout=30, **options)
-
-    return run
+    return lambda *words, sent=None, **variables: run(*words, sent=sent, cwd=tmp_path, env=environ(**variables))
 
 
 class Running:
@@ -38,15 +24,14 @@ class Running:
         self.log = folder / "log"
         port = [] if "KEVA_PORT" in variables else ["--port", "0"]
         with self.log.open("a") as log:
-            command = [sys.executable, APP, "serve", *port, *map(str, words)]
-            self.process = subprocess.Popen(
-                command, cwd=folder, env=environ(**variables), stdout=subprocess.PIPE, stderr=log, text=True
+            self.process = Command(
+                "serve", *port, *words, cwd=folder, env=environ(**variables), stdout=PIPE, stderr=log
             )
         self.first_line = self.process.stdout.readline()
         found = re.fullmatch(r"Keva is listening on (http://\S+)\n", self.first_line)
         if not found:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
         assert found, self.first_line + self.log.read_text()
         self.origin = found[1]
         self.output = ""
