@@ -123,7 +123,7 @@ def _ends(stream: Any, mode: str) -> tuple[Connection, IO[str] | None]:
         return Connection(os.dup(stream if isinstance(stream, int) else stream.fileno())), None
     reads, writes = os.pipe()
     ours, theirs = (writes, reads) if mode == "w" else (reads, writes)
-    return Connection(theirs), open(ours, mode, encoding="utf-8")
+    return Connection(theirs), os.fdopen(ours, mode, encoding="utf-8")
 
 
 def _all_of(file: IO[str]) -> str:
@@ -145,7 +145,7 @@ def _become(
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()
-    sys.stdin, sys.stdout = open(0), open(1, "w")
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace")
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace")
     sys.argv = [str(APP), *words]
     cli.run()

@@ -17,7 +17,7 @@ import pytest
 
 from keva import log
 from keva.cli import log_output
-from tests.conftest import APP, ROOT, environ
+from tests.commands import PIPE, ROOT, Command
 
 TICKETS = "/api/v1/tickets"
 NEW = {"subject": "It broke", "customerEmail": "customer@example.com", "body": "A secret of the customer's"}
@@ -201,9 +201,8 @@ def test_a_traceback_cannot_be_taken_for_a_line_of_the_log():
 @contextmanager
 def server_with_pipes(folder):
     """A server whose outputs are both pipes, and a client of it; it is killed if it is still there at the end."""
-    command = [sys.executable, APP, "--port", "0", "--api-key", FIXED]
-    with subprocess.Popen(command, cwd=folder, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
-        origin = server.stdout.readline().decode().split()[-1]
+    with Command("--port", "0", "--api-key", FIXED, cwd=folder, stdout=PIPE, stderr=PIPE) as server:
+        origin = server.stdout.readline().split()[-1]
         try:
             with httpx.Client(base_url=origin, timeout=10) as client:
                 yield server, client

@@ -4,8 +4,6 @@ import io
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 import threading
 import tracemalloc
 from contextlib import closing
@@ -24,6 +22,7 @@ from keva.transfer.importer import TicketImporter
 from keva.transfer.importing import Import
 from keva.transfer.records import TicketRecord
 from keva.transfer.spool import Spool
+from tests import commands
 from tests.imports import imported
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -81,9 +80,7 @@ def cli(tmp_path):
 
     def run(*arguments, lines=()):
         sent = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
-        return subprocess.run(
-            [sys.executable, APP, *arguments], cwd=tmp_path, input=sent, capture_output=True, text=True, check=False
-        )
+        return commands.run(*arguments, sent=sent, cwd=tmp_path)
 
     return run
 
@@ -94,16 +91,16 @@ def served(tmp_path):
     processes = []
 
     def serve(db="keva.db"):
-        command = [sys.executable, APP, "--port", "0", "--db", tmp_path / db, "--api-key", "keva_live_transfer"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        processes.append(process)
+        words = ["--port", "0", "--db", tmp_path / db, "--api-key", "keva_live_transfer"]
+        processes.append(process := commands.Command(*words, stdout=commands.PIPE))
         origin = re.search(r"http://\S+", process.stdout.readline())[0]
         return httpx.Client(base_url=origin, headers={"Authorization": "Bearer keva_live_transfer"}, timeout=10)
 
     yield serve
     for process in processes:
         process.terminate()
-        process.communicate(timeout=10)
+        process.wait(10)
+        process.close()
 
 
 def test_what_is_given_is_kept_and_what_is_missing_is_as_a_create_has_it(cli, served):
@@ -407,13 +404,14 @@ def test_a_desk_that_holds_tickets_is_seeded_when_that_is_meant(cli):
 def test_a_server_takes_writes_while_a_file_is_read(cli, served, tmp_path):
     client = served()
     new = {"subject": "Meanwhile", "customerEmail": "customer@example.com", "body": "Hello"}
-    command = [sys.executable, APP, "import", "-"]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as importing:
+    pipes = {"stdin": commands.PIPE, "stdout": commands.PIPE}
+    with commands.Command("import", "-", cwd=tmp_path, **pipes) as importing:
         importing.stdin.write((json.dumps(LINE) + "\n") * 2000)  # more than a pipe holds, so that it reads by now
         importing.stdin.flush()
         assert client.post("/api/v1/tickets", json=new).status_code == 201
         assert client.get("/api/v1/tickets").json()["pagination"]["total"] == 1
-        assert importing.communicate(timeout=30)[0] == "Imported 2000 tickets into keva.db.\n"
+        importing.stdin.close()
+        assert importing.stdout.read() == "Imported 2000 tickets into keva.db.\n"
     assert client.get("/api/v1/tickets").json()["pagination"]["total"] == 2001
     client.close()
 

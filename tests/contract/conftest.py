@@ -14,20 +14,17 @@ What needs a variable that is not set is skipped, and names it. Nothing is skipp
 
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.commands import PIPE, Command, environ, run
 from tests.receiver import Receiver, unused_port
 
 from .client import WRITES, Client, Heard, Write
 
-APP = Path(__file__).parents[2] / "app.py"
 FIXED_KEY = "keva_live_your_api_key"
 
 
@@ -38,22 +35,18 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
         return
     folder = tmp_path_factory.mktemp("desk")
     keys = _keys(folder / "keva.db") | _webhook(folder / "keva.db")
-    with (folder / "keva.log").open("w+") as log:
-        server = subprocess.Popen(
-            _command(folder / "keva.db", "serve", "--port", "0"),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=_environment(KEVA_API_KEY=FIXED_KEY),
-        )
+    words = ["serve", "--port", "0", "--db", folder / "keva.db"]
+    log = folder / "keva.log"
+    with log.open("w") as errors:
+        server = Command(*words, env=environ(KEVA_API_KEY=FIXED_KEY), stdout=PIPE, stderr=errors)
+    with server:
         try:
-            yield {"KEVA_BASE_URL": _address(server, log.name), "KEVA_ALL_WORKSPACES_API_KEY": FIXED_KEY, **keys}
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(timeout=10) == 0 or sys.platform == "win32"  # which has no SIGTERM, and kills it
-            assert "Traceback" not in Path(log.name).read_text()
+            yield {"KEVA_BASE_URL": _address(server, log), "KEVA_ALL_WORKSPACES_API_KEY": FIXED_KEY, **keys}
+            server.terminate()
+            assert server.wait(10) == 0
+            assert "Traceback" not in log.read_text()
         finally:
             server.kill()
-            server.communicate()
 
 
 @pytest.fixture(scope="session")
@@ -130,20 +123,13 @@ def _all_found(prefix: str, output: str) -> list[str]:
 
 
 def _run(db: Path, *words: str) -> str:
-    return subprocess.check_output(_command(db, *words), text=True, env=_environment())
+    done = run(*words, "--db", db)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def _command(db: Path, *words: str) -> list[str]:
-    return [sys.executable, str(APP), *words, "--db", str(db)]
-
-
-def _environment(**ours: str) -> dict[str, str]:
-    """The environment without a `KEVA_` of the caller's, which would be options."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KEVA_")} | ours
-
-
-def _address(server: subprocess.Popen, log: str) -> str:
+def _address(server: Command, log: Path) -> str:
     line = server.stdout.readline()
     told = re.fullmatch(r"Keva is listening on (http://127\.0\.0\.1:\d+)\n", line)
-    assert told, f"{line!r} {Path(log).read_text()}"
+    assert told, f"{line!r} {log.read_text()}"
     return told[1]

@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from tests.conftest import APP, ROOT, environ
+from tests.commands import ROOT, Command
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -96,8 +96,7 @@ class TestUsers:
 def served_on_a_terminal(folder, *words):
     """What `serve` tells on a terminal, up to the line of the inbox."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, APP, "serve", "--port", "0", *words]
-    process = subprocess.Popen(command, cwd=folder, env=environ(), stdout=theirs, stderr=subprocess.DEVNULL)
+    process = Command("serve", "--port", "0", *words, cwd=folder, stdout=theirs)
     os.close(theirs)
     told = b""
     while b"Inbox:" not in told or not told.endswith(b"\n"):

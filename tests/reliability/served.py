@@ -18,9 +18,8 @@ from click.testing import CliRunner
 
 from keva.cli.main import execute
 from keva.cli.signals import Signals
+from tests.commands import APP, Command, Done, environ, run
 
-ROOT = Path(__file__).parents[2]
-APP = ROOT / "app.py"
 KEY = "keva_live_" + "5afe0c1eb0a7" * 6
 SECONDS_TO_START = 15.0
 TICKET = {"body": "It does not work.", "customerEmail": "ann@example.com"}
@@ -39,14 +38,6 @@ class Answer(NamedTuple):
     def data(self) -> Any:
         assert self.status in (200, 201), self.body
         return self.json["data"]
-
-
-class Done(NamedTuple):
-    """A command that has ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 class Client:
@@ -90,10 +81,13 @@ class Server:
 
     def __init__(self, db: Path, logs: Path, *options: str, wrapper: tuple[str, ...] = (), umask: int = -1) -> None:
         self.db, self.out, self.err = db, logs / "out", logs / "err"
-        command = [*wrapper, sys.executable, str(APP), "--db", str(db), "--port", "0", *options]
+        words = ["--db", str(db), "--port", "0", *options]
         with self.out.open("w") as out, self.err.open("a") as err:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=err, env=environment(KEVA_API_KEY=KEY), umask=umask
+            how: dict[str, Any] = {"stdout": out, "stderr": err, "env": environ(KEVA_API_KEY=KEY), "umask": umask}
+            self.process: Command | subprocess.Popen[bytes] = (
+                subprocess.Popen([*wrapper, sys.executable, str(APP), *words], **how)
+                if wrapper
+                else Command(*words, **how)
             )
         self.port = self._port()
 
@@ -206,13 +200,8 @@ class Load:
         return None
 
 
-def environment(**more: str) -> dict[str, str]:
-    """This process's, without settings of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KEVA_")} | more
-
-
 def keva(*arguments: object) -> Done:
-    """Runs a command to its end, in this process: starting another takes longer than the most of them do."""
+    """Runs a command to its end, in this process."""
     without = {name: None for name in os.environ if name.startswith("KEVA_")}
     with CliRunner().isolation(env=without) as (out, err, *_):
         status = execute([str(argument) for argument in arguments], NoSignals())
@@ -231,13 +220,15 @@ class NoSignals(Signals):
 
 def process(*arguments: object, wrapper: tuple[str, ...] = (), umask: int = -1, **variables: str) -> Done:
     """Runs a command to its end in a process of its own."""
+    if not wrapper:
+        return run(*arguments, umask=umask, env=environ(**variables))
     done = subprocess.run(
         [*wrapper, sys.executable, "-B", str(APP), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
         umask=umask,
-        env=environment(**variables),
+        env=environ(**variables),
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

@@ -14,8 +14,9 @@ import pytest
 
 from keva import identity
 from keva.storage.database import Database
+from tests.commands import APP, environ
 
-from .served import APP, KEY, Server, environment, until
+from .served import KEY, Server, until
 from .system import held_by, needs_proc
 
 MIB = 1024  # KiB
@@ -106,7 +107,7 @@ def test_an_export_takes_no_more_memory_for_a_long_ticket(db: Path, figures: Cou
     out = db.with_name("out")
     with out.open("wb") as lines:
         command = [sys.executable, "-c", MEASURED, str(APP), "export", "-", "--db", str(db)]
-        done = subprocess.run(command, stdout=lines, stderr=subprocess.PIPE, text=True, env=environment(), check=True)
+        done = subprocess.run(command, stdout=lines, stderr=subprocess.PIPE, text=True, env=environ(), check=True)
     peak = int(done.stderr.splitlines()[-1])
     figures[f"KiB for an export of {megabytes} MB"] = peak
     assert peak < 80 * MIB

@@ -17,8 +17,9 @@ from keva.storage import partial
 from keva.storage.database import Database
 from keva.storage.partial import in_place_of
 from keva.storage.paths import beside, free_name
+from tests.commands import ROOT, environ
 
-from .served import ROOT, Server, count, environment, keva, process
+from .served import Server, count, keva, process
 
 Serve = Callable[..., Server]
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes and links")
@@ -69,7 +70,7 @@ with in_place_of(Path(sys.argv[1])) as partial:
 def test_what_a_killed_command_left_is_removed_by_the_next_and_nothing_else_is(tmp_path: Path) -> None:
     target = tmp_path / "target"
     command = [sys.executable, "-c", _KILLED_WHILE_IT_FILLS, str(target)]
-    assert subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(command, cwd=ROOT, env=environ(), check=False).returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 2
     others = [tmp_path / name for name in (f"other.{'0' * 32}.partial", "target.mine.partial", f"target.{'0' * 32}")]
     for path in others:

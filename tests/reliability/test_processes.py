@@ -16,8 +16,9 @@ import pytest
 from keva.storage import backups
 from keva.storage.lock import FileLock
 from keva.storage.paths import LOCK, beside
+from tests.commands import PIPE, ROOT, Command, environ
 
-from .served import APP, KEY, Client, Load, Server, count, environment, is_unavailable, keva, process, refused, until
+from .served import KEY, Client, Load, Server, count, is_unavailable, keva, process, refused, until
 from .system import Call, Held, calls_in, held_by, needs_proc, needs_strace, traced
 
 Serve = Callable[..., Server]
@@ -33,9 +34,8 @@ def test_a_second_server_on_the_same_file_is_refused(serve: Serve, db: Path) -> 
 
 
 def test_of_servers_started_at_once_exactly_one_serves(db: Path) -> None:
-    command = [sys.executable, str(APP), "--port", "0", "--db", str(db)]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    servers = [subprocess.Popen(command, env=environment(KEVA_API_KEY=KEY), **options) for _ in range(4)]
+    how = {"env": environ(KEVA_API_KEY=KEY), "stdout": PIPE, "stderr": PIPE}
+    servers = [Command("--port", "0", "--db", db, **how) for _ in range(4)]
     try:
         until(lambda: sum(server.poll() is not None for server in servers) >= 3, 20)
         [serving] = [server for server in servers if server.poll() is None]
@@ -43,17 +43,20 @@ def test_of_servers_started_at_once_exactly_one_serves(db: Path) -> None:
     finally:
         for server in servers:
             server.kill()
-        told = [server.communicate()[1] for server in servers]
+        told = [server.stderr.read() for server in servers]
+        for server in servers:
+            server.close()
     assert sum("is being served already" in one for one in told) == 3
     assert backups.check(db) == []
 
 
 def test_commands_run_at_once_on_a_file_that_is_not_there_all_succeed(tmp_path: Path) -> None:
     for number in range(2):
-        command = [sys.executable, str(APP), "import", os.devnull, "--db", str(tmp_path / f"{number}.db")]
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        commands = [subprocess.Popen(command, env=environment(), **pipes) for _ in range(4)]
-        assert [one.communicate()[1] for one in commands] == [""] * 4
+        words = ["import", os.devnull, "--db", tmp_path / f"{number}.db"]
+        commands = [Command(*words, stderr=PIPE) for _ in range(4)]
+        for one in commands:
+            with one:
+                assert (one.stderr.read(), one.wait(10)) == ("", 0)
         assert count(tmp_path / f"{number}.db", "workspaces") == 1
 
 
@@ -159,7 +162,7 @@ def test_a_turn_is_let_go_when_its_holder_is_killed(serve: Serve, db: Path) -> N
     with server.client() as client:
         command = [sys.executable, "-c", hold, str(beside(db, LOCK))]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with subprocess.Popen(command, cwd=APP.parent, **pipes) as holder:
+        with subprocess.Popen(command, cwd=ROOT, **pipes) as holder:
             assert holder.stdout.readline() == "True\n"
             assert client.create().status == 503
             holder.kill()

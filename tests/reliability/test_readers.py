@@ -17,9 +17,9 @@ from keva import identity
 from keva.errors import Unavailable
 from keva.storage import pool
 from keva.storage.database import Database
+from tests.commands import ROOT, environ
 
 from .faulty import sqlite_error
-from .served import ROOT, environment
 
 # No statement of SQL takes longer.
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -66,7 +66,7 @@ run()
 def _python(code: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", code, *words]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, env=environment()) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, env=environ()) as process:
         try:
             yield process
         finally:

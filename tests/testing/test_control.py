@@ -2,18 +2,14 @@
 
 import json
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from keva.testing.sandbox import Sandbox
+from tests.commands import PIPE, Command, run
 from tests.testing.conftest import NEW, TICKETS
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +18,16 @@ def start(tmp_path_factory):
     processes = []
 
     def start(*options, folder=None):
-        command = [sys.executable, ROOT / "app.py", "serve", "--port", "0", *options]
-        process = subprocess.Popen(
-            command,
-            cwd=folder or tmp_path_factory.mktemp("desk"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
+        where = {"cwd": folder or tmp_path_factory.mktemp("desk"), "stdout": PIPE, "stderr": PIPE}
+        processes.append(process := Command("serve", "--port", "0", *options, **where))
         line = process.stdout.readline()
         return re.search(r"http://\S+", line)[0] if line else process.stderr.read()
 
     yield start
     for process in processes:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.terminate()
+        process.wait(10)
+        process.close()
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +151,7 @@ def test_a_throw_away_desk_leaves_no_file_where_it_was_started(start, tmp_path):
 
 def test_only_a_file_first_made_under_control_is_taken(start, tmp_path):
     real, practice = str(tmp_path / "real.db"), str(tmp_path / "practice.db")
-    subprocess.run([sys.executable, ROOT / "app.py", "seed", "3", "--db", real], check=True, capture_output=True)
+    assert run("seed", "3", "--db", real).returncode == 0
     before = Path(real).read_bytes()
 
     assert "may hold real tickets" in start("--control", "--db", real)
