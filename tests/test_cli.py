@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from keva.cli import serve as serve_module
 from keva.cli.common import make_or_open
 from keva.cli.settings import DB, SERVE_OPTIONS
 from keva.cli.signals import Signals
-from tests.conftest import APP, ROOT, environ
+from tests.commands import APP, PIPE, ROOT, Command, Done, environ
+from tests.reliability.served import keva
 
 STOPPING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 TICKETS = "/api/v1/tickets"
@@ -205,9 +207,10 @@ class TestAStandardOutputThatNobodyReads:
 
 def started(folder, *words, close=None, **streams):
     """A server with other streams than usual, and without the one of that number."""
-    command = [sys.executable, APP, "serve", "--port", "0", *words]
-    if close is not None:
-        command = ["bash", "-c", f'exec "$@" {close}>&-', "bash", *command]
+    words = ["serve", "--port", "0", *words]
+    if close is None:
+        return Command(*words, cwd=folder, stderr=PIPE, **streams)
+    command = ["bash", "-c", f'exec "$@" {close}>&-', "bash", sys.executable, APP, *words]
     return subprocess.Popen(command, cwd=folder, env=environ(), stderr=subprocess.PIPE, text=True, **streams)
 
 
@@ -446,24 +449,48 @@ def redirected(folder, command, **variables):
     return subprocess.run(["bash", "-c", command], cwd=folder, env=environ(**variables), **options)
 
 
+def into_a_full_device(folder, *words):
+    with open("/dev/full", "w") as full:
+        return unread(folder, full, *words)
+
+
+def into_a_pipe_without_a_reader(folder, *words):
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as pipe:
+        return unread(folder, pipe, *words)
+
+
+def unread(folder, out, *words):
+    """A command whose standard output is `out`."""
+    with Command(*words, cwd=folder, stdout=out, stderr=PIPE) as command:
+        return Done(command.wait(10), "", command.stderr.read())
+
+
 class TestUnusualStreams:
     def test_a_result_that_cannot_be_written_is_told(self, cli, tmp_path):
         cli("seed", "1")
-        for command in ("keys list >&-", "workspaces list > /dev/full", "export - >&-", "export - > /dev/full"):
+        for command in ("keys list >&-", "export - >&-"):
             one_sentence(redirected(tmp_path, f"keva {command}"), "Standard output cannot be written")
+        for words in (["workspaces", "list"], ["export", "-"]):
+            one_sentence(into_a_full_device(tmp_path, *words), "Standard output cannot be written")
 
     def test_what_cannot_be_shown_is_not_made(self, cli, tmp_path):
         cli("seed", "1")
-        for stream in (">&-", "> /dev/full", "| true"):
-            one_sentence(redirected(tmp_path, f"keva keys create {stream}"), "No key was made.")
+        one_sentence(redirected(tmp_path, "keva keys create >&-"), "No key was made.")
+        for unread in (into_a_full_device, into_a_pipe_without_a_reader):
+            one_sentence(unread(tmp_path, "keys", "create"), "No key was made.")
         one_sentence(redirected(tmp_path, "keva workspaces create --name Second >&-"), "No workspace was made.")
         assert len(cli("keys", "list").stdout.splitlines()) == 1
         assert len(cli("workspaces", "list").stdout.splitlines()) == 2
 
     def test_what_is_done_is_told_elsewhere(self, cli, tmp_path):
         cli("seed", "1")
-        for stream in (">&-", "> /dev/full", "| true"):
-            done = redirected(tmp_path, f"keva backup copy.db {stream}")
+        for done in (
+            redirected(tmp_path, "keva backup copy.db >&-"),
+            into_a_full_device(tmp_path, "backup", "copy.db"),
+            into_a_pipe_without_a_reader(tmp_path, "backup", "copy.db"),
+        ):
             assert (done.returncode, done.stderr) == (0, "Backed up keva.db to copy.db.\n")
 
     def test_no_standard_error_changes_nothing(self, cli, tmp_path):
@@ -521,8 +548,7 @@ class TestPathsThatTheSystemRefuses:
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_an_interrupted_command_says_so_and_leaves_nothing(cli, tmp_path, number):
-    options = {"cwd": tmp_path, "env": environ(), "stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, APP, "import", "-"], **options) as command:
+    with Command("import", "-", cwd=tmp_path, stdin=PIPE, stderr=PIPE) as command:
         command.stdin.write("\n" * 200_000)  # more than a pipe holds, so that it reads by now
         command.stdin.flush()
         command.send_signal(number)
@@ -559,15 +585,16 @@ class TestADatabaseThatWasMadeInVain:
         assert (tmp_path / "old.db").exists()
 
 
-def test_a_sqlite_that_is_too_old_is_told_before_anything_is_made(tmp_path):
-    code = "import sqlite3; sqlite3.sqlite_version, sqlite3.sqlite_version_info = '3.34.1', (3, 34, 1)"
-    code += "; from keva.cli import run; run()"
-    for words in (["serve", "--port", "0"], ["serve", "--port", "0", "--control"], ["seed", "1"], ["check"]):
-        command = [sys.executable, "-c", code, *words]
-        variables = environ(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path))
-        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=30)
-        one_sentence(done, "This Python has SQLite 3.34.1, and Keva needs 3.37 or newer")
-        assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    "words", [["serve", "--port", "0"], ["serve", "--port", "0", "--control"], ["seed", "1"], ["check"]]
+)
+def test_a_sqlite_that_is_too_old_is_told_before_anything_is_made(tmp_path, monkeypatch, words):
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    one_sentence(keva(*words), "This Python has SQLite 3.34.1, and Keva needs 3.37 or newer")
+    assert list(tmp_path.iterdir()) == []
 
 
 COMMANDS = ("serve", "keys", "workspaces", "backup", "restore", "check", "import", "export", "seed", "openapi")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from keva.cli.settings import DB, SERVE_OPTIONS
-from tests.conftest import ROOT, environ
+from tests.commands import LEFT_OUT, ROOT, environ
 from tests.test_architecture import FLOORS
 
 NAMES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
@@ -99,7 +100,7 @@ def received(reader, code):
 
 def the_contract(reader, code):
     """One file of them, since all run elsewhere."""
-    reader.paste(code, PYTEST_ADDOPTS="-k test_get_ticket")
+    reader.paste(code, PYTEST_ADDOPTS=shlex.join([*LEFT_OUT, "-k", "test_get_ticket"]))
     assert " passed" in reader.output
 
 
@@ -116,7 +117,8 @@ def kept(reader, code):
 def suite(runner):
     def run(reader, code):
         (reader.checkout / "test_example.py").write_text(code, encoding="utf-8")
-        reader.run(sys.executable, "-W", "error", "-m", runner, "test_example.py")
+        command = [sys.executable, "-W", "error", "-m", runner, "test_example.py"]
+        reader.run(*command, PYTEST_ADDOPTS=shlex.join(LEFT_OUT))
 
     return run
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT, environ
+from tests.commands import LEFT_OUT, ROOT, environ
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, ROOT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     [built] = folder.glob("*.whl")
@@ -140,7 +140,7 @@ def test_a_suite_in_an_empty_folder_finds_the_fixture(scripts, tmp_path):
         "        assert b'It broke' in answer.read()\n"
     )
     done = subprocess.run(
-        [scripts / "python", "-W", "error", "-m", "pytest", "-q"],
+        [scripts / "python", "-W", "error", "-m", "pytest", "-q", *LEFT_OUT],
         cwd=tmp_path,
         env=environ(),
         capture_output=True,
@@ -158,7 +158,7 @@ def test_the_contract_holds_for_the_installed_wheel(scripts, tmp_path, tests):
     process = subprocess.Popen(command, cwd=tmp_path, env=environ(), stdout=subprocess.PIPE, text=True)
     origin = re.search(r"http://\S+", process.stdout.readline())[0]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
+        [sys.executable, "-m", "pytest", "-q", *LEFT_OUT, tests],
         cwd=ROOT,
         env=environ(KEVA_BASE_URL=origin, KEVA_API_KEY="keva_live_wheel"),
         capture_output=True,

@@ -1,6 +1,7 @@
 """How SQLite answers each question of the desk: by an index, never by looking at every ticket."""
 
 import io
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -21,15 +22,21 @@ NEW = NewTicket.model_validate({"subject": "It broke", "customerEmail": "custome
 MESSAGE = NewMessage.model_validate({"body": "Any update?", "senderEmail": "customer@example.com"})
 
 
-@pytest.fixture
-def database(tmp_path):
-    database = Database(tmp_path / "keva.db", identity.mint)
-    with database.write() as tx:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """The file of a desk with 5000 tickets."""
+    file = tmp_path_factory.mktemp("filled") / "keva.db"
+    with closing(Database(file, identity.mint)) as database, database.write() as tx:
         importer = TicketImporter(tx)
         for line in samples.records(5000):
             importer.store(line)
-    yield database
-    database.close()
+    return file
+
+
+@pytest.fixture
+def database(filled, tmp_path):
+    with closing(Database(shutil.copy(filled, tmp_path), identity.mint)) as database:
+        yield database
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def fuzz(url, examples, folder):
 
 
 def test_a_fuzzer_that_reads_it_finds_no_failure(keva, tmp_path):
-    fuzz(keva.url, 15, tmp_path)
+    fuzz(keva.url, 5, tmp_path)
 
 
 @pytest.mark.slow

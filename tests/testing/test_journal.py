@@ -109,21 +109,21 @@ def environ(**more):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    ("asked", "calls"),
     [
-        lambda n: environ(QUERY_STRING=f"a{n}=" + "&a=1" * 8000),
-        lambda n: environ(QUERY_STRING=f"a{n}=" + "x" * 31_000),
-        lambda n: environ(PATH_INFO=f"/{n}/" + "\xf0\x9f\x8e\x89" * 8000),
-        lambda n: environ(**{f"HTTP_X{number}": "" for number in range(n, n + 5000)}),
-        lambda n: environ(HTTP_X=f"{n}" + "x" * 31_000),
+        (lambda n: environ(QUERY_STRING=f"a{n}=" + "&a=1" * 8000), 100),
+        (lambda n: environ(QUERY_STRING=f"a{n}=" + "x" * 31_000), 100),
+        (lambda n: environ(PATH_INFO=f"/{n}/" + "\xf0\x9f\x8e\x89" * 8000), 100),
+        (lambda n: environ(**{f"HTTP_X{number}": "" for number in range(n, n + 5000)}), 20),
+        (lambda n: environ(HTTP_X=f"{n}" + "x" * 31_000), 100),
     ],
     ids=["parameters", "query", "path", "headers", "header"],
 )
-def test_all_that_a_call_holds_is_counted(monkeypatch, asked):
+def test_all_that_a_call_holds_is_counted(monkeypatch, asked, calls):
     monkeypatch.setattr(journal, "KEPT_BYTES", 2_000_000)
     kept = journal.Journal()
     tracemalloc.start()
-    for number in range(100):
+    for number in range(calls):
         request = journal.Request.of(asked(number), b"")
         kept.begin(request)
         kept.end(request, 401, "\U0001f389" * 100_000)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.commands import LEFT_OUT
+
 pytest_plugins = ["pytester"]
 
 SUITE = """
@@ -24,7 +26,7 @@ NEW = {"subject": "It broke", "customerEmail": "customer@example.com", "body": "
 def suite(pytester):
     def run(tests, *options):
         pytester.makepyfile(SUITE + tests)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error", *options)
+        return pytester.runpytest_subprocess(*LEFT_OUT, "-W", "error", *options)
 
     return run
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-pytest_plugins = ["pytester"]
+from tests.commands import LEFT_OUT
 
-# What these suites do not use, and what takes two thirds of the time to start them.
-LEFT_OUT = [option for name in ("cacheprovider", "schemathesis", "hypothesispytest") for option in ("-p", f"no:{name}")]
+pytest_plugins = ["pytester"]
 
 SUITE = """
 import json
