@@ -11,7 +11,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from keva.cli.common import make_or_open
 from keva.cli.settings import DB, SERVE_OPTIONS
 from keva.cli.signals import Signals
 from tests.commands import APP, PIPE, ROOT, Command, Done, environ
-from tests.reliability.served import keva
 
 STOPPING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 TICKETS = "/api/v1/tickets"
@@ -585,16 +583,15 @@ class TestADatabaseThatWasMadeInVain:
         assert (tmp_path / "old.db").exists()
 
 
-@pytest.mark.parametrize(
-    "words", [["serve", "--port", "0"], ["serve", "--port", "0", "--control"], ["seed", "1"], ["check"]]
-)
-def test_a_sqlite_that_is_too_old_is_told_before_anything_is_made(tmp_path, monkeypatch, words):
-    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    one_sentence(keva(*words), "This Python has SQLite 3.34.1, and Keva needs 3.37 or newer")
-    assert list(tmp_path.iterdir()) == []
+def test_a_sqlite_that_is_too_old_is_told_before_anything_is_made(tmp_path):
+    code = "import sqlite3; sqlite3.sqlite_version, sqlite3.sqlite_version_info = '3.34.1', (3, 34, 1)"
+    code += "; from keva.cli import run; run()"
+    for words in (["serve", "--port", "0"], ["serve", "--port", "0", "--control"], ["seed", "1"], ["check"]):
+        command = [sys.executable, "-c", code, *words]
+        variables = environ(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path))
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=30)
+        one_sentence(done, "This Python has SQLite 3.34.1, and Keva needs 3.37 or newer")
+        assert list(tmp_path.iterdir()) == []
 
 
 COMMANDS = ("serve", "keys", "workspaces", "backup", "restore", "check", "import", "export", "seed", "openapi")

@@ -35,7 +35,8 @@ def filled(tmp_path_factory):
 
 @pytest.fixture
 def database(filled, tmp_path):
-    with closing(Database(shutil.copy(filled, tmp_path), identity.mint)) as database:
+    shutil.copy(filled, tmp_path)
+    with closing(Database(tmp_path / filled.name, identity.mint)) as database:
         yield database
 
 
