@@ -205,10 +205,9 @@ class TestAStandardOutputThatNobodyReads:
 
 def started(folder, *words, close=None, **streams):
     """A server with other streams than usual, and without the one of that number."""
-    words = ["serve", "--port", "0", *words]
-    if close is None:
-        return Command(*words, cwd=folder, stderr=PIPE, **streams)
-    command = ["bash", "-c", f'exec "$@" {close}>&-', "bash", sys.executable, APP, *words]
+    command = [sys.executable, APP, "serve", "--port", "0", *words]
+    if close is not None:
+        command = ["bash", "-c", f'exec "$@" {close}>&-', "bash", *command]
     return subprocess.Popen(command, cwd=folder, env=environ(), stderr=subprocess.PIPE, text=True, **streams)
 
 
