@@ -2,12 +2,24 @@
 
 import re
 import signal
+import ssl
 
+import certifi
 import pytest
 
 from tests.commands import APP, PIPE, ROOT, Command, environ, run
 
 __all__ = ["APP", "ROOT", "environ"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once():
+    """httpx reads those of all authorities for each client, which takes longer than the most of our calls do."""
+    authorities, create = {"cafile": certifi.where()}, ssl.create_default_context
+    shared = create(**authorities)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", lambda **how: shared if how == authorities else create(**how))
+        yield
 
 
 @pytest.fixture

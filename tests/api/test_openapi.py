@@ -161,13 +161,13 @@ def test_a_pattern_says_what_the_validation_does(kind, text):
     assert taken == (length and bool(pattern.search(text)))
 
 
-def fuzz(url, examples, folder):
+def fuzz(url, phases, examples, folder):
     command = [Path(sys.executable).with_name("schemathesis"), "run", f"{url}/openapi.json"]
     command += [
         "-H",
         f"Authorization: Bearer {KEY}",
         "--phases",
-        "examples,coverage,fuzzing,stateful",
+        phases,
         "--checks",
         "all",
     ]
@@ -177,12 +177,12 @@ def fuzz(url, examples, folder):
 
 
 def test_a_fuzzer_that_reads_it_finds_no_failure(keva, tmp_path):
-    fuzz(keva.url, 5, tmp_path)
+    fuzz(keva.url, "examples,coverage,stateful", 5, tmp_path)
 
 
 @pytest.mark.slow
 def test_a_fuzzer_that_reads_it_finds_no_failure_at_length(keva, tmp_path):
-    fuzz(keva.url, 500, tmp_path)
+    fuzz(keva.url, "examples,coverage,fuzzing,stateful", 500, tmp_path)
 
 
 def test_the_document_of_a_desk_for_tests_has_its_control_calls_too():
