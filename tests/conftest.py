@@ -1,10 +1,13 @@
 """What the tests share: the commands as a user runs them, in a folder of their own."""
 
+import functools
+import os
 import re
+import shutil
 import signal
 import ssl
+from pathlib import Path
 
-import certifi
 import pytest
 
 from tests.commands import APP, PIPE, ROOT, Command, environ, run
@@ -12,13 +15,20 @@ from tests.commands import APP, PIPE, ROOT, Command, environ, run
 __all__ = ["APP", "ROOT", "environ"]
 
 
+def pytest_configure():
+    """Has the tests' folders in memory, where there is room: that syncs are made and heeded, no disk has to show."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > 2 * 1024**3:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def certificates_are_read_once():
     """httpx reads those of all authorities for each client, which takes longer than the most of our calls do."""
-    authorities, create = {"cafile": certifi.where()}, ssl.create_default_context
-    shared = create(**authorities)
+    create, shared = ssl.create_default_context, functools.cache(ssl.create_default_context)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssl, "create_default_context", lambda **how: shared if how == authorities else create(**how))
+        # httpx names a file of them; the desk does not, and heeds what a test has changed.
+        patch.setattr(ssl, "create_default_context", lambda **how: shared(**how) if how else create())
         yield
 
 
