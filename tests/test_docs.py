@@ -224,7 +224,7 @@ def test_the_table_of_options_is_the_one_that_the_command_reads():
         f"| `--{setting.name}` | `{setting.variable}` | {shown(setting)} | {setting.help} |"
         for setting in (DB, *SERVE_OPTIONS)
     ]
-    assert "\n".join(table) in PAGES["README.md"]
+    assert "\n".join(table) in PAGES["docs/operating.md"]
 
 
 def shown(setting):
