@@ -26,7 +26,7 @@ FLOORS = [
     {"erased", "identity"},
     {"events", "workspaces", "people", "conversations", "forms", "history", "threads"},
     {"tickets", "webhooks", "search"},
-    {"api", "erasing", "transfer", "inbox"},
+    {"api", "erasing", "transfer", "inbox", "remote"},
     {"testing"},
     {"cli"},
     {"__main__", "pytest_plugin"},
@@ -90,7 +90,7 @@ def test_a_room_imports_from_the_floors_below_it_alone(name):
 
 
 def test_the_doors_do_not_know_each_other():
-    doors = {"api", "inbox", "transfer"}
+    doors = {"api", "inbox", "transfer", "remote"}
     for name in MODULES.keys() - {"keva"}:
         if room(name) in doors:
             assert not {room(other) for other in imports_of(name)[0]} & (doors - {room(name)}), name

@@ -68,7 +68,7 @@ def export_command(db: Path, file: Path) -> None:
                 export_tickets(database, lines, progress.show)
             return
         with reporting_errors(file):
-            _refuse_what_is_no_export(file)
+            refuse_what_is_no_export(file)
         with reporting_errors(file), in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
             number = export_tickets(database, lines, progress.show)
     streams.confirm(f"Exported {number} tickets to {file}.")
@@ -93,7 +93,7 @@ def seed_command(db: Path, count: int, yes: bool) -> None:
     streams.confirm(f"Made {count} tickets in {db}.")
 
 
-def _refuse_what_is_no_export(file: Path) -> None:
+def refuse_what_is_no_export(file: Path) -> None:
     """An export replaces an older one or fills an empty file, and never a database, what goes with one, or more."""
     if not file.exists():
         return

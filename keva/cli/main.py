@@ -10,7 +10,7 @@ from click.exceptions import NoArgsIsHelpError
 from keva import __version__
 from keva.api import openapi
 from keva.api.endpoints import ENDPOINTS
-from keva.cli import erase, files, importing, keys, serve, settings, streams, users, webhooks
+from keva.cli import erase, files, importing, keys, remote, serve, settings, streams, users, webhooks
 from keva.cli.signals import Signals, Stopped
 from keva.errors import KevaError
 from keva.log import readable
@@ -49,6 +49,7 @@ for command in (
     *importing.COMMANDS,
     *erase.COMMANDS,
     *files.COMMANDS,
+    *remote.COMMANDS,
 ):
     main.add_command(command)
 

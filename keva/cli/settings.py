@@ -85,7 +85,8 @@ SERVE_OPTIONS = (
     Option("verbose", bool, False, "Log every request, not refusals and failures only."),
 )
 
-_OF_CLIENTS = ("KEVA_BASE_URL",)  # which keva.testing gives to a program under test
+REMOTE_KEY = "KEVA_REMOTE_KEY"  # of another Keva: never an option, since everybody on the machine can see those
+_OF_CLIENTS = ("KEVA_BASE_URL", REMOTE_KEY)  # the first is what keva.testing gives to a program under test
 
 
 def unknown_variables() -> list[str]:

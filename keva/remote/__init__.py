@@ -1,0 +1,1 @@
+"""Tickets to another Keva and from it, through its documented API."""
