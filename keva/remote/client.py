@@ -171,7 +171,7 @@ class Remote:
         what = f"{self.url}: {name} {answer.told}"
         if answer.status is None:
             if not self._reached:
-                raise RemoteFailed(f"{shown(self.url)} {answer.told}.")
+                raise RemoteFailed(f"{self.url}: {answer.told}.")
         elif answer.status in _NEVER_PASSES or 200 <= answer.status < 400:
             raise Refused(f"{what}{_HINTS.get(answer.status, '.')}", answer.status)
         if last:

@@ -23,13 +23,17 @@ class Mapping:
         self.unanswered: str | None = None  # the ticket or message whose call was begun, with no answer known
         self._path = path
         self._lock = FileLock(path)
-        if not self._lock.acquire():
-            raise FileUnusable(f"{path} is used by another push: wait until that has ended.")
         self._file = path.open("r+b")
         try:
+            if not self._lock.acquire():
+                raise FileUnusable(f"{path} is used by another push: wait until that has ended.")
             self._read(url)
         except (ValueError, KeyError, TypeError) as error:
+            self.close()
             raise FileUnusable(f"{path} is no mapping of a push: name another file with --map.") from error
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._file.close()
