@@ -15,6 +15,11 @@ _BLANKS = r"(?:--[^\n]*+|\s)"
 _QUOTED_OR_LAYOUT = re.compile(rf"('(?:[^']|'')*+')|{_BLANKS}*+([(),]){_BLANKS}*+|{_BLANKS}++")
 _LONGEST_NAME = 60  # characters of it that are shown
 _STATISTICS = {("table", "sqlite_stat1"), ("table", "sqlite_stat4")}  # of ANALYZE, which anyone may run
+# Litestream keeps them in each file that it replicates, and so in what it restores.
+_OF_LITESTREAM: Objects = {
+    ("table", "_litestream_seq"): "CREATE TABLE _litestream_seq(id INTEGER PRIMARY KEY,seq INTEGER)",
+    ("table", "_litestream_lock"): "CREATE TABLE _litestream_lock(id INTEGER)",
+}
 
 
 def strange_object(connection: sqlite3.Connection, version: int, migrations: dict[int, str]) -> str | None:
@@ -22,11 +27,11 @@ def strange_object(connection: sqlite3.Connection, version: int, migrations: dic
     held, made = _objects(connection), _made_by(tuple(migrations[before] for before in range(1, version)))
     for key in sorted(held.keys() | made.keys(), key=_indexes_last):
         named = f"{key[0]} {key[1][:_LONGEST_NAME]!r}"
-        if key not in made:
+        if key not in made and held[key] != _OF_LITESTREAM.get(key):
             return f"holds the {named}, which is not Keva's"
         if key not in held:
             return f"lacks the {named}"
-        if held[key] != made[key]:
+        if key in made and held[key] != made[key]:
             return f"holds a {named} that is not as Keva makes it"
     return None
 
