@@ -2,7 +2,7 @@
 
 BIN = .venv/bin
 
-.PHONY: test lint types slow bench
+.PHONY: test lint types slow versions bench
 
 test:  ## The suite, on all cores
 	$(BIN)/python -m pytest -n auto
@@ -16,6 +16,9 @@ types:  ## mypy --strict
 
 slow:  ## The long forms of what the suite does in short
 	$(BIN)/python -m pytest -m slow
+
+versions:  ## The suite on the oldest and the newest Python here, and on the lowest dependencies that are allowed
+	.ci/versions
 
 bench:  ## The figures in docs/performance.md; needs wrk and two cores
 	$(BIN)/python -m tests.benchmarks

@@ -11,6 +11,7 @@ import tomllib
 from contextlib import ExitStack
 
 import pytest
+import yaml
 
 from keva.cli.settings import DB, SERVE_OPTIONS
 from tests.commands import LEFT_OUT, ROOT, environ
@@ -142,6 +143,17 @@ def proxy(reader, code):
     reader.run("nginx", "-t", "-e", "stderr", "-c", reader.folder / "nginx.conf")
 
 
+def services(reader, code):
+    """What an engine would do with it, tests/test_container.py shows: here, that its variables are those of the command."""
+    described = yaml.safe_load(code)
+    [desk] = [
+        place["services"]["keva"] for place in (described, *described.get("jobs", {}).values()) if "services" in place
+    ]
+    variables = desk.get("environment") or desk["env"]
+    assert variables.keys() <= {setting.variable for setting in SERVE_OPTIONS}
+    assert variables["KEVA_CONTROL"] == "1"
+
+
 def started(reader, code):
     assert code == START
 
@@ -171,6 +183,7 @@ KINDS = {
     "js": javascript,
     "ini": unit,
     "nginx": proxy,
+    "yaml": services,
 }
 SERVERS = ("sh server", "sh control")
 
