@@ -144,7 +144,7 @@ def proxy(reader, code):
 
 
 def services(reader, code):
-    """What an engine would do with it, tests/test_container.py shows: here, that its variables are those of the command."""
+    """That the variables are those of the command; tests/test_container.py shows what comes of them."""
     described = yaml.safe_load(code)
     [desk] = [
         place["services"]["keva"] for place in (described, *described.get("jobs", {}).values()) if "services" in place
