@@ -5,10 +5,9 @@ import hmac
 import re
 import secrets
 import string
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any, Final
 
 from keva.errors import Forbidden, Invalid, NoKey, NotFound
@@ -40,17 +39,23 @@ def mint(prefix: str) -> str:
     return f"{prefix}_{text[:20].decode()}"
 
 
+def mint_key() -> str:
+    """The text of a new key."""
+    return KEY_PREFIX + secrets.token_hex(32)
+
+
 class Counted:
-    """Mints ids that a test can know beforehand: tkt_000001, tkt_000002 and so on, for each prefix."""
+    """Mints ids that a test can know beforehand: tkt_000001, tkt_000002 and so on, for each prefix.
+
+    Only one thread mints at a time: the one whose turn it is to write.
+    """
 
     def __init__(self) -> None:
-        self._counts: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
+        self.counts: Counter[str] = Counter()  # how many there are of each prefix
 
     def __call__(self, prefix: str) -> str:
-        return f"{prefix}_{next(self._counts[prefix]):06}"
-
-    def restart(self) -> None:
-        self._counts.clear()
+        self.counts[prefix] += 1
+        return f"{prefix}_{self.counts[prefix]:06}"
 
 
 def is_id(text: str, prefix: str) -> bool:
@@ -150,7 +155,7 @@ def create_key(
     if not scopes or not set(scopes) <= set(SCOPES):
         raise Invalid(f"A key has one or both of the scopes {READ} and {WRITE}.")
     workspace = None if workspace_id is None else seq_of_workspace(tx, workspace_id)
-    key = KEY_PREFIX + secrets.token_hex(32)
+    key = mint_key()
     values = {
         "name": name,
         "digest": digest(key.encode()),

@@ -230,7 +230,7 @@ def ways_in(reader: Reader) -> list[tuple[str, Any]]:
 
 def restore_ways_in(tx: Transaction, found: list[tuple[str, Any]]) -> None:
     for table, row in found:
-        tx.all(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+        tx.all(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
 
 
 def _end_all(tx: Transaction, user: int) -> None:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
@@ -93,14 +95,17 @@ def _json(answer: Answer) -> Response:
 
 
 def _add_own_routes(app: Flask, database: Database, served: list[Endpoint], more_links: Mapping[str, str]) -> None:
-    document = openapi.document(served)
+    @cache
+    def document() -> dict[str, Any]:  # made when it is first asked for, since it takes longer than all else here
+        return openapi.document(served)
+
     pointers = {"openapi": "/openapi.json", "health": "/healthz", **more_links}
 
     def root() -> Response:
         return _shown({name: request.script_root + path for name, path in pointers.items()})
 
     def described() -> Response:
-        return _shown(document | {"servers": [{"url": request.script_root or "/"}]})
+        return _shown(document() | {"servers": [{"url": request.script_root or "/"}]})
 
     def healthz() -> Response:
         database.check_health()

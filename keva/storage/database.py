@@ -1,15 +1,14 @@
 """The database file of a desk: hands out readers and write transactions, each of one time and all or nothing."""
 
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from keva.errors import FileUnusable, Unavailable
-from keva.storage import opening, schema
+from keva.storage import images, opening, schema
 from keva.storage.lock import FileLock
 from keva.storage.paths import LOCK, beside
 from keva.storage.pool import BorrowedReader, ReaderPool
@@ -46,7 +45,6 @@ class Database:
         self._readers = ReaderPool(lambda: opening.connect_to_read(self.path))
         self.companions: list[Companion] = []
         self._serving: FileLock | None = None
-        self._template: sqlite3.Connection | None = None
         self._checked = -_HEALTH_SECONDS  # when the health was last checked by a write
         with opening.reporting_errors(path):
             opening.refuse_foreign(self.path, create)
@@ -90,13 +88,16 @@ class Database:
         """The desk's time, as the API shows it."""
         return timestamp(self.clock())
 
-    def empty(self) -> None:
-        """Makes a database for tests as new; others refuse. Open connections see it at once."""
+    def image(self) -> bytes:
+        """All that is stored now, for `put_back`."""
+        with self.read() as reader:
+            return reader.image()
+
+    def put_back(self, image: bytes) -> None:
+        """Has a database for tests hold what the image does; others refuse. Open connections see it at once."""
         assert self._for_tests
-        if self._template is None:
-            self._template = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            schema.create(self._template, self.mint("ws"), self.mint("user"), self.now(), for_tests=True)
-        self.writer.overwrite_with(self._template)
+        with closing(images.opened(image)) as source:
+            self.writer.overwrite_with(source)
         for companion in self.companions:
             companion.forget()
 
@@ -127,8 +128,6 @@ class Database:
             if self._serving:
                 ends.callback(self._serving.close)
             ends.callback(self._lock.close)
-            if self._template:
-                ends.callback(self._template.close)
             ends.callback(self.writer.close)
             ends.callback(self._readers.close)
             for companion in self.companions:

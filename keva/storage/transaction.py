@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from keva.storage import disk
+from keva.storage import disk, images
 
 Params = Sequence[Any] | Mapping[str, Any]
 
@@ -44,6 +44,10 @@ class Reader:
         finally:
             self._cursors.discard(cursor)
             cursor.close()
+
+    def image(self) -> bytes:
+        """The whole database as of the last commit."""
+        return images.image_of(self._connection)
 
     def detach(self) -> sqlite3.Connection:
         """Ends it: whoever uses it later fails, rather than meet another's statements. Gives its connection."""

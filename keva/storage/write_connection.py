@@ -109,9 +109,9 @@ class WriteConnection:
                 self.close()
         self.unlock()
 
-    def overwrite_with(self, template: sqlite3.Connection) -> None:
+    def overwrite_with(self, source: sqlite3.Connection) -> None:
         self.lock()
-        template.backup(self.open())
+        source.backup(self.open())
         self.finish()
 
     def rewrite(self) -> None:

@@ -81,9 +81,9 @@ class Writer:
         """
         return Write(self)
 
-    def overwrite_with(self, template: sqlite3.Connection) -> None:
-        """Copies the template database over this one."""
-        self._alone(lambda: self._connection.overwrite_with(template))
+    def overwrite_with(self, source: sqlite3.Connection) -> None:
+        """Copies the source database over this one."""
+        self._alone(lambda: self._connection.overwrite_with(source))
 
     def rewrite(self) -> None:
         """Leaves nothing in the files that was deleted; Unavailable where that cannot be."""

@@ -12,6 +12,9 @@ from keva.errors import Invalid
 _ASK_EVERY = 1.0  # seconds
 _YEAR_10000 = 253_402_300_800.0
 
+Setting = tuple[float | None, float]  # when it stands still, if it does, and how many seconds it is ahead
+REAL_TIME: Setting = None, 0.0
+
 
 class _RealTime:
     """Epoch seconds, as SQLite gets them from the system: freezegun and time-machine divert all of Python's ways."""
@@ -37,8 +40,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._real_time = _RealTime()
-        self._frozen: float | None = None
-        self._ahead = 0.0
+        self._frozen, self._ahead = REAL_TIME
         self.on_change: Callable[[], object] = lambda: None
 
     def __call__(self) -> float:
@@ -47,6 +49,15 @@ class Clock:
     @property
     def now(self) -> str:
         return times.timestamp(self())
+
+    @property
+    def setting(self) -> Setting:
+        """How it is set, for `set`."""
+        return self._frozen, self._ahead
+
+    def set(self, setting: Setting) -> None:
+        self._frozen, self._ahead = setting
+        self.on_change()
 
     def freeze(self, time: str | datetime | None = None) -> None:
         """Stops it, now or at `time`: text as the API shows it, or an aware datetime."""
@@ -66,8 +77,7 @@ class Clock:
 
     def unfreeze(self) -> None:
         """The real time again."""
-        self._frozen, self._ahead = None, 0.0
-        self.on_change()
+        self.set(REAL_TIME)
 
 
 def _checked(seconds: float) -> float:

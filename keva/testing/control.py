@@ -77,7 +77,7 @@ def _desk_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
     @control(registry, "POST", "reset", answer=None, status=204)
     def reset_desk(call: Call) -> Answer:
         """Make the desk as new."""
-        sandbox.middleware.reset()
+        sandbox.reset()
         return Answer("", 204)
 
     @control(registry, "POST", "seed", body=Seeds, status=201)

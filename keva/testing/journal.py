@@ -79,6 +79,7 @@ class Journal:
         self._watches: list[_Watch] = []
         self.begun = 0  # calls since it was cleared, those forgotten too
         self._changed = threading.Condition()
+        self._closed = False
 
     def begin(self, request: Request) -> None:
         with self._changed:
@@ -116,10 +117,16 @@ class Journal:
             watch = _Watch(fits, len(self._ended(fits)))
             self._watches.append(watch)
             try:
-                wait_until(self._changed, lambda: watch.count >= count, timeout)
+                wait_until(self._changed, lambda: watch.count >= count or self._closed, timeout)
             finally:
                 self._watches.remove(watch)
             return self._ended(fits)
+
+    def close(self) -> None:
+        """Nobody waits here any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def clear(self) -> None:
         with self._changed:

@@ -21,6 +21,7 @@ from keva.testing.middleware import FaultMiddleware
 from keva.testing.proxies import hint_at_proxy
 from keva.testing.sandbox import THREADS, Sandbox
 from keva.testing.scratch import scratch_folder
+from keva.testing.snapshots import Snapshot
 from keva.testing.waiting import check_wait
 from keva.testing.webhook_members import WebhookMembers
 from keva.validation import validate
@@ -171,7 +172,20 @@ class Keva(WebhookMembers):
 
         `url`, `key` and open connections stay. Calls that are held are let go, and store nothing.
         """
-        self._middleware.reset()
+        self._sandbox.reset()
+
+    def snapshot(self) -> Snapshot:
+        """The state that the desk is in, for `restore`: a long set-up is made once."""
+        return self._sandbox.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Puts the desk into that state, as often as wanted: what it held, the next ids, the clock, webhooks.
+
+        Requests and faults are forgotten, as by `reset`.
+        """
+        if not isinstance(snapshot, Snapshot):
+            raise Invalid(f"{snapshot!r} is not a snapshot: give what snapshot() returned.")
+        self._sandbox.restore(snapshot)
 
     # What it was asked
 

@@ -13,7 +13,6 @@ from urllib.parse import unquote
 from keva import errors
 from keva.clocks import elapsed, wait_until
 from keva.http import hooks
-from keva.testing.clock import Clock
 from keva.testing.faults import Fault, Faults, FaultSpec, RequestMatcher
 from keva.testing.journal import Headers, Journal, Request
 
@@ -27,11 +26,11 @@ Answer = tuple[str, list[tuple[str, str]], bytes | Iterable[bytes]]
 
 
 class FaultMiddleware:
-    """Stands in front of a WSGI `app` whose paths are `routes`; `empty` makes the desk behind it as new."""
+    """Stands in front of a WSGI `app` whose paths are `routes`."""
 
-    def __init__(self, app: App, routes: list[str], clock: Clock, empty: Callable[[], None]) -> None:
-        self.clock, self.journal, self.faults = clock, Journal(), Faults()
-        self._app, self._empty = app, empty
+    def __init__(self, app: App, routes: list[str]) -> None:
+        self.journal, self.faults = Journal(), Faults()
+        self._app = app
         self._routes = [route for route in routes if not route.startswith(CONTROL_PREFIX)]
         self._generation = self._inside = 0
         self._reset_at = 0.0
@@ -49,23 +48,25 @@ class FaultMiddleware:
         matches = RequestMatcher(self._routes, method, path)
         return self.journal.wait_for(lambda request: matches(request.method, request.path), count, timeout)
 
-    def reset(self) -> None:
-        """As new: held requests are let go and store nothing, requests in progress are waited for."""
+    @contextmanager
+    def between_tests(self) -> Iterator[None]:
+        """No call is under way in the block, and what is of the test before is forgotten: its faults, its journal.
+
+        Held requests are let go and store nothing, requests in progress are waited for.
+        """
         self.faults.clear()
         with self._changed:
-            self._generation += 1
-            self._changed.notify_all()
+            self._let_go()
             wait_until(self._changed, lambda: self._inside == 0, _RESET_SECONDS)
-            self.clock.unfreeze()
-            self._empty()
+            yield
             self.journal.clear()
             self._reset_at = elapsed()
 
     def close(self) -> None:
-        """Lets held requests go, for the server to stop."""
+        """Lets those go that are held and those that wait for calls, for the server to stop."""
         with self._changed:
-            self._generation += 1
-            self._changed.notify_all()
+            self._let_go()
+        self.journal.close()
 
     def note_refusal(self, method: str, path: str, status: int, sentence: str, began: float) -> None:
         """Records a request that was refused by its size or its form before it came here."""
@@ -130,6 +131,10 @@ class FaultMiddleware:
             return status, headers, content
         with closing(_UntilReset(content, lambda: True)) as pieces:
             return status, headers, b"".join(pieces)
+
+    def _let_go(self) -> None:
+        self._generation += 1
+        self._changed.notify_all()
 
     @contextmanager
     def _counted(self) -> Iterator[int]:

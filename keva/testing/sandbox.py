@@ -1,6 +1,8 @@
 """A desk for tests: a throw-away database, predictable ids, its own clock, and the fault middleware before its API."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ from keva.api.rate_limit import RateLimit
 from keva.errors import Invalid
 from keva.identity import SCOPES, Caller, Keyring
 from keva.models import ListQuery
+from keva.storage import images
 from keva.storage.database import Database
-from keva.testing.clock import Clock
+from keva.testing.clock import REAL_TIME, Clock
 from keva.testing.control import control_endpoints
 from keva.testing.middleware import FaultMiddleware
+from keva.testing.snapshots import Snapshot
 from keva.testing.webhook_control import webhook_endpoints
 from keva.testing.webhooks import DeskWebhooks
 from keva.transfer.importer import TicketImporter
@@ -53,8 +57,7 @@ class Sandbox:
         # A control endpoint looks for the middleware when it is called, and it is there by then.
         endpoints = [*control_endpoints(self), *webhook_endpoints(self)] if control else []
         app = create_app(self.database, Keyring(self.key), self._limit, verbose, endpoints, more_links)
-        routes = [rule.rule for rule in app.url_map.iter_rules()]
-        self.middleware = FaultMiddleware(app, routes, self.clock, self._empty)
+        self.middleware = FaultMiddleware(app, [rule.rule for rule in app.url_map.iter_rules()])
 
     def seed(self, tickets: Iterable[dict[str, Any]]) -> list[str]:
         """Makes a ticket of each, which may have any field of an import's line; gives their JSON."""
@@ -92,19 +95,42 @@ class Sandbox:
         with self.database.write() as tx:
             return workspaces.create(tx, name)
 
-    def _empty(self) -> None:
-        self.webhooks.forget()
-        with self.database.read() as reader:
-            ways_in = people.ways_in(reader)  # whoever looks on in the inbox stays signed in
-        self._ids.restart()
-        self.database.empty()
-        self._ids.restart()
-        self._ids("ws"), self._ids("user")  # which the first workspace and the first user have
-        if ways_in:
-            with self.database.write() as tx:
-                people.restore_ways_in(tx, ways_in)
-        if self._limit:
-            self._limit.forget()
+    def start_with(self, store: Callable[[Database], object]) -> None:
+        """What `store` puts into the empty desk is what a reset goes back to."""
+        self.reset()
+        store(self.database)
+        self.start = self.snapshot()
+
+    @cached_property
+    def start(self) -> Snapshot:
+        """What a reset goes back to."""
+        ids = identity.Counted()
+        return Snapshot(images.image_of_new(ids, self.database.now()), ids.counts, REAL_TIME, {})
+
+    def reset(self) -> None:
+        self.restore(self.start)
+
+    def snapshot(self) -> Snapshot:
+        """The state that it is in."""
+        # The ids last: one that was made meanwhile is left out later, rather than made again.
+        image = self.database.image()
+        return Snapshot(image, self._ids.counts.copy(), self.clock.setting, self.webhooks.receivers.copy())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Puts the desk into that state, with no faults and an empty journal."""
+        with self.middleware.between_tests():
+            self.webhooks.forget()
+            self.clock.set(snapshot.clock)
+            with self.database.read() as reader:
+                ways_in = people.ways_in(reader)  # whoever looks on in the inbox stays signed in
+            self.database.put_back(snapshot.image)
+            self._ids.counts = Counter(snapshot.ids)
+            if ways_in:
+                with self.database.write() as tx:
+                    people.restore_ways_in(tx, ways_in)
+            if self._limit:
+                self._limit.forget()
+            self.webhooks.put_back(snapshot.receivers)
 
 
 def _array(rows: tickets.Rows) -> str:

@@ -1,6 +1,6 @@
 """Webhooks of a desk for tests: to a URL or to a function, and what no call can bring about."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -80,7 +80,7 @@ class DeskWebhooks:
 
     def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
         self._database, self._dispatcher = database, dispatcher
-        self._receivers: dict[str, Receiver] = {}
+        self.receivers: dict[str, Receiver] = {}
 
     def create(self, to: str | Receiver, types: Iterable[str] | None, workspace_id: str | None) -> dict[str, Any]:
         """Gives its id and its secret."""
@@ -94,13 +94,13 @@ class DeskWebhooks:
         if isinstance(to, str):
             self._dispatcher.wake(look=True)
         else:
-            self._receivers[made["id"]] = to
+            self.receivers[made["id"]] = to
         return made
 
     def delete(self, webhook_id: str) -> None:
         with self._database.write() as tx:
             registry.delete(tx, webhook_id)
-        self._receivers.pop(webhook_id, None)
+        self.receivers.pop(webhook_id, None)
         self._dispatcher.nudge()
 
     def answer(self, answer: AgentAnswer) -> str:
@@ -132,7 +132,7 @@ class DeskWebhooks:
         """Calls the functions with what is due to them now, in the order in which it happened."""
         now = self._database.clock()
         with self._database.snapshot() as reader:
-            webhooks = [one for one in registry.list_all(reader, now) if one.id in self._receivers]
+            webhooks = [one for one in registry.list_all(reader, now) if one.id in self.receivers]
             due = [one for webhook in webhooks for one in _due(reader, webhook, now)]
         made = (self._call(one) for one in sorted(due, key=lambda one: (one.event, one.webhook.seq)))
         return [delivery for delivery in made if delivery]
@@ -153,13 +153,18 @@ class DeskWebhooks:
     def forget(self) -> None:
         """What is under way ends at once, for the desk to be emptied."""
         self._dispatcher.forget()
-        self._receivers.clear()
+        self.receivers.clear()
+
+    def put_back(self, receivers: Mapping[str, Receiver]) -> None:
+        """The functions of the webhooks that are there again; to URLs it goes on sending."""
+        self.receivers.update(receivers)
+        self._dispatcher.start()
 
     def _call(self, due: _Due) -> Delivery | None:
         """None where the webhook has been deleted or switched off meanwhile."""
         with self._database.snapshot() as reader:
             webhook, event = registry.find(reader, due.webhook.id, 0), events.find(reader, due.event)
-        receiver = self._receivers.get(due.webhook.id)
+        receiver = self.receivers.get(due.webhook.id)
         if not (webhook and event and receiver) or webhook.off_because:
             return None
         headers = signed(event.id, event.body, due.webhook.secrets)

@@ -149,7 +149,7 @@ def test_a_reset_cuts_what_is_being_read(tmp_path):
     assert next(read)
     [request] = sandbox.middleware.requests()
     assert request.status == 200
-    sandbox.middleware.reset()
+    sandbox.reset()
     fill(sandbox.database)
     with pytest.raises(Aborted):
         next(read)

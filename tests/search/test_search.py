@@ -367,10 +367,11 @@ def test_a_desk_for_tests_that_was_emptied_finds_nothing_of_before(tmp_path):
     database = Database(tmp_path / "keva.db", identity.Counted(), for_tests=True)
     index = SearchIndex(database.path)
     database.companions.append(index)
+    empty = database.image()
     with database.write() as tx:
         new = {"subject": "It broke", "customerEmail": "jane@example.com", "body": "refund"}
         tickets.create(tx, EVERYTHING, NewTicket.model_validate(new))
     assert len(find(index, database, EVERYTHING, parse("refund")).tickets) == 1
-    database.empty()
+    database.put_back(empty)
     assert find(index, database, EVERYTHING, parse("refund")).tickets == []
     database.close()
