@@ -26,16 +26,21 @@ _NO_MORE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Listener(TcpWSGIServer):
-    """Accepts up to `places` connections, and then one in the place of the one that has been idle for longest."""
+    """Accepts up to `places` connections, and then one in the place of the one that has been idle for longest.
+
+    One beside the `first` of a loop shares its bounds.
+    """
 
     channel_class = Channel
     task_dispatcher: Workers
     on_refusal: Callable[[str, str, int, str, float], None]
     proxies: Proxies
-    url_prefix: str
+    url_prefix: str = ""
 
-    def __init__(self, *args: Any, places: int, **kwargs: Any) -> None:
-        self.bodies, self.answers = Budget(MAX_BODIES), Budget(MAX_ANSWERS)
+    def __init__(self, *args: Any, places: int, first: "Listener | None" = None, **kwargs: Any) -> None:
+        self._first = first or self  # which wakes the loop, whichever of the others may be closed meanwhile
+        self.bodies = first.bodies if first else Budget(MAX_BODIES)
+        self.answers = first.answers if first else Budget(MAX_ANSWERS)
         self.channels: set[Channel] = set()
         self.idle: dict[Channel, None] = {}  # those of them on which nothing is under way, the longest first
         self.draining = False
@@ -45,6 +50,8 @@ class Listener(TcpWSGIServer):
         self._waking = threading.RLock()  # a signal may come while its thread is waking the loop
         self._accept_from = 0.0
         super().__init__(*args, **kwargs)
+        if first:
+            self.trigger.close()
 
     def readable(self) -> bool:
         has_place = len(self.channels) < self.places or bool(self.idle)
@@ -72,7 +79,7 @@ class Listener(TcpWSGIServer):
 
     def call_soon(self, function: Callable[[], None]) -> None:
         """Has the loop call it; from any thread."""
-        self._calls.append(function)
+        self._first._calls.append(function)
         self.pull_trigger()
 
     def run_calls(self) -> None:
@@ -84,6 +91,9 @@ class Listener(TcpWSGIServer):
 
     def pull_trigger(self) -> None:
         """Wakes the loop. After `close` its pipe's descriptor may be that of another file: never write to it."""
+        if self._first is not self:
+            self._first.pull_trigger()
+            return
         with self._waking:
             if not self._closed:
                 super().pull_trigger()

@@ -1,10 +1,11 @@
-"""Serves one WSGI application at one address, until a stop that answers what has come in."""
+"""Serves WSGI applications, each at an address, until a stop that answers what has come in."""
 
 import os
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from waitress import wasyncore
@@ -14,7 +15,7 @@ from keva.clocks import elapsed as now
 from keva.errors import AddressUnusable
 from keva.http import refusals
 from keva.http.channel import Channel
-from keva.http.descriptors import places
+from keva.http.descriptors import more_places, places
 from keva.http.listener import Listener, resolve, why_unusable
 from keva.http.proxies import Proxies
 from keva.http.refusals import ProtocolError
@@ -25,6 +26,11 @@ QUEUE_SECONDS = 10.0
 DRAIN_SECONDS = 4.0
 GRACE_SECONDS = 0.2
 LAST_WORDS_SECONDS = 0.25
+_LOOP_SECONDS = 10.0  # for the loop to come round
+
+App = Callable[..., Any]
+OnRefusal = Callable[[str, str, int, str, float], None]
+Result = TypeVar("Result")
 
 _SETTINGS: dict[str, Any] = {
     "log_socket_errors": False,
@@ -46,34 +52,52 @@ class Server:
 
     def __init__(
         self,
-        app: Callable[..., Any],
+        app: App,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         threads: int = 8,
         trusted_proxy: str | None = None,
         url_prefix: str = "",
-        on_refusal: Callable[[str, str, int, str, float], None] = lambda *_: None,
+        on_refusal: OnRefusal = lambda *_: None,
     ) -> None:
         self._map: dict[int, Any] = {}
         self._stopping = False
         self._next_sweep = 0.0
         self._workers = Workers(threads)
-        proxies = Proxies(trusted_proxy)
-        settings, address = Adjustments(**_SETTINGS), resolve(host, port)
-        try:
-            self._listener = Listener(
-                app, self._map, places=places(), dispatcher=self._workers, adj=settings, sockinfo=address
-            )
-        except OSError as error:
-            wasyncore.close_all(self._map)
-            raise AddressUnusable(why_unusable(error, host, port)) from error
-        self._listener.on_refusal, self._listener.proxies = on_refusal, proxies
+        self._host, self._proxies = host, Proxies(trusted_proxy)
+        self._settings = Adjustments(**_SETTINGS)
+        self._others: dict[str, Listener] = {}  # beside the first one, by their origins
+        self._listener = self._listen(app, port, on_refusal, places())
         self._listener.url_prefix = url_prefix
         self._workers.start()
-        shown = f"[{host}]" if ":" in host else host
         _servers.add(self)
-        self.url = f"http://{shown}:{self._listener.effective_port}"
+        self.url = self._origin(self._listener)
+
+    def add(self, app: App, on_refusal: OnRefusal = lambda *_: None) -> str:
+        """Serves another application at a free port of the same host, by the same threads, and gives its origin.
+
+        While it runs, and not from the loop's own thread.
+        """
+
+        def add() -> str:
+            listener = self._listen(app, 0, on_refusal, more_places(), self._listener)
+            url = self._origin(listener)
+            self._others[url] = listener
+            return url
+
+        return self._in_loop(add)
+
+    def remove(self, url: str) -> None:
+        """Ends what `add` began, and closes its connections."""
+
+        def remove() -> None:
+            listener = self._others.pop(url)
+            listener.close()
+            for channel in list(listener.channels):
+                channel.handle_close()
+
+        self._in_loop(remove)
 
     def run(self) -> None:
         """Serves until `stop`, then answers what was fully received, and closes everything."""
@@ -82,7 +106,8 @@ class Server:
                 self._turn(SWEEP_SECONDS)
             self._drain()
         finally:
-            self._listener.close()
+            for listener in self._listeners():
+                listener.close()
             for channel in self._channels():
                 channel.handle_close()
             self._workers.end(LAST_WORDS_SECONDS)
@@ -113,11 +138,53 @@ class Server:
         for task in self._workers.take_back(since):
             task.refuse(ProtocolError(503, sentence))
 
+    def _listen(
+        self, app: App, port: int, on_refusal: OnRefusal, places: int, first: Listener | None = None
+    ) -> Listener:
+        address, others = resolve(self._host, port), set(self._map)
+        try:
+            listener = Listener(
+                app,
+                self._map,
+                places=places,
+                first=first,
+                dispatcher=self._workers,
+                adj=self._settings,
+                sockinfo=address,
+            )
+        except OSError as error:
+            for begun in [self._map[number] for number in self._map.keys() - others]:
+                begun.close()
+            raise AddressUnusable(why_unusable(error, self._host, port)) from error
+        listener.on_refusal, listener.proxies = on_refusal, self._proxies
+        return listener
+
+    def _origin(self, listener: Listener) -> str:
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{shown}:{listener.effective_port}"
+
+    def _in_loop(self, function: Callable[[], Result]) -> Result:
+        """Has the loop's thread call it, which alone may change what it waits for."""
+        done = Future[Result]()
+
+        def call() -> None:
+            try:
+                done.set_result(function())
+            except Exception as error:
+                done.set_exception(error)
+
+        self._listener.call_soon(call)
+        return done.result(_LOOP_SECONDS)
+
+    def _listeners(self) -> list[Listener]:
+        return [*self._others.values(), self._listener]
+
     def _channels(self) -> list[Channel]:
-        return list(self._listener.channels)
+        return [channel for listener in self._listeners() for channel in listener.channels]
 
     def _drain(self) -> None:
-        self._listener.stop_accepting()
+        for listener in self._listeners():
+            listener.stop_accepting()
         began = now()
         while self._channels() and now() < began + DRAIN_SECONDS:
             self._turn(0.05)
