@@ -20,3 +20,5 @@ _LETTER = rf"[^\u0000-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f{_NO_LETTERS}
 _LETTER_OR_DASH = rf"[^\u0000-\u002c\u002e\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f{_NO_LETTERS}]"
 _LABEL = rf"{_LETTER}(?:{_LETTER_OR_DASH}{{0,61}}{_LETTER})?"
 EMAIL = rf"^{_ATOM}+@{_LABEL}(?:\.{_LABEL})*$"
+
+PLAIN_NAME = "^[0-9A-Za-z_-]{1,64}$"

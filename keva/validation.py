@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from keva import times
 from keva.errors import Invalid
 from keva.models import Query
-from keva.patterns import EMAIL, NOT_BLANK
+from keva.patterns import EMAIL, NOT_BLANK, PLAIN_NAME
 from keva.strict_json import read_json, repeated
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -185,6 +185,8 @@ def _mismatch(pattern: str, value: str) -> str:
         return "must be an email address such as customer@example.com"
     if pattern == NOT_BLANK:
         return "must not hold the character NUL" if "\0" in value else "must not be blank"
+    if pattern == PLAIN_NAME:
+        return "must be 1 to 64 letters, digits, _ or -"
     if pattern == times.WITH_OFFSET:
         return "must be a time with Z or an offset, such as 2024-01-15T10:30:00Z"
     return f"must be {pattern[1:].partition('_')[0]}_ and then 1 to 64 letters, digits, _ or -"  # an id

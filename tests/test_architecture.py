@@ -37,6 +37,9 @@ IMPORTERS_OF_HTTP = {"testing", "cli"}
 FOR_TYPES_ALONE = {
     ("keva.testing.control", "keva.testing.sandbox"),
     ("keva.testing.webhook_control", "keva.testing.sandbox"),
+    ("keva.testing.snapshot_control", "keva.testing.sandbox"),
+    ("keva.testing.endpoints", "keva.testing.sandbox"),
+    ("keva.testing.desk_control", "keva.testing.desks"),
     ("keva.pytest_plugin", "keva.testing"),
     ("keva.http.task", "keva.http.channel"),
     ("keva.http.channel", "keva.http.listener"),

@@ -128,7 +128,9 @@ def _webhook(kind: str, envelope: type[BaseModel]) -> dict[str, Any]:
 
 def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ids = re.findall(r"<(\w+)>", endpoint.path)
-    return [{"name": name, "in": "path", "required": True, "schema": _IDS[name]} for name in ids]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": _IDS.get(name, {"type": "string"})} for name in ids
+    ]
 
 
 def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:

@@ -6,14 +6,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from keva import identity, log, people
+from keva import identity, log
 from keva.api.app import create_app
 from keva.api.rate_limit import RateLimit
 from keva.cli import streams
@@ -21,13 +21,13 @@ from keva.cli.common import takes
 from keva.cli.log_output import to_stderr
 from keva.cli.settings import DB, SERVE_OPTIONS
 from keva.cli.signals import Signals
-from keva.clocks import machine_time
 from keva.errors import Unavailable
 from keva.http.server import Server
-from keva.inbox.front import LINKS, InboxFront
+from keva.inbox.front import LINKS, InboxFront, way_in
 from keva.inbox.site import Site
 from keva.storage.database import Database
-from keva.testing.sandbox import THREADS, Sandbox
+from keva.testing.desk import DeskOptions
+from keva.testing.service import ControlService
 from keva.webhooks.dispatcher import Dispatcher
 
 _LAST_USED_SECONDS = 10.0
@@ -82,13 +82,13 @@ def _serve(
         dispatcher = Dispatcher(database)
         signals.call(dispatcher.stop_soon, server.stop)
         # A link that signs in is for somebody at the terminal, not for a file that keeps what a service says.
-        way_in = _way_in(database, pages, server.url) if pages and _on_a_terminal() else []
+        inbox = _inbox_line(database, pages, server.url) if pages and _on_a_terminal() else []
         with database.read() as reader:
             needs_key = fixed_key is None and not identity.list_keys(reader)
         if needs_key:
-            _announce_with_first_key(server.url, database, way_in)
+            _announce_with_first_key(server.url, database, inbox)
         else:
-            _announce(server.url, *way_in)
+            _announce(server.url, *inbox)
         with _LastUsed(database, keyring), closing(dispatcher):
             dispatcher.start()
             server.run()
@@ -108,28 +108,21 @@ def _serve_for_tests(
 ) -> None:
     """Serves a desk for tests, with its control endpoints, from a throw-away file unless `db` names one."""
     with _throw_away_folder(signals) as folder:
-        links = LINKS if pages else None
-        sandbox = Sandbox(db or folder / "keva.db", api_key, rate_limit, verbose, control=True, more_links=links)
-        middleware, database = sandbox.middleware, sandbox.database
-        app = InboxFront(middleware, database, pages, verbose, middleware.journal) if pages else middleware
-        with _claimed(database):
-            server = Server(
-                app,
-                host=host,
-                port=port,
-                threads=THREADS,
-                trusted_proxy=trusted_proxy,
-                url_prefix=url_prefix,
-                on_refusal=middleware.note_refusal,
-            )
-
-            signals.call(sandbox.dispatcher.stop_soon, middleware.close, server.stop)
-            way_in = _way_in(database, pages, server.url) if pages else []
-            key = _told_of_key(server.url, sandbox.key, "A desk for tests, with the API key")
-            _announce(server.url, *key, *way_in)
-            with closing(sandbox.dispatcher):
-                sandbox.dispatcher.start()
-                server.run()
+        service = ControlService(
+            folder,
+            DeskOptions(pages, rate_limit, verbose),
+            db=db,
+            api_key=api_key,
+            host=host,
+            port=port,
+            trusted_proxy=trusted_proxy,
+            url_prefix=url_prefix,
+        )
+        signals.call(service.stop)
+        inbox = _inbox_line(service.database, pages, service.url) if pages else []
+        key = _told_of_key(service.url, service.key, "A desk for tests, with the API key")
+        _announce(service.url, *key, *inbox)
+        service.run()
 
 
 @contextmanager
@@ -182,17 +175,11 @@ def _told_of_key(url: str, key: str, label: str) -> list[str]:
     return [f"{label}: {key}", f"Try it: curl {url}/api/v1/tickets -H 'Authorization: Bearer {key}'"]
 
 
-def _way_in(database: Database, pages: Site, url: str) -> list[str]:
+def _inbox_line(database: Database, pages: Site, url: str) -> list[str]:
     """The line with a link that signs the first user in, for whoever sees this terminal."""
-    path = "/inbox"
-    with suppress(Unavailable), database.write() as tx:  # a full disk keeps nobody from serving what there is
-        user = people.first(tx)
-        if user:
-            token = people.make_link(tx, user, people.FIRST_LINK_SECONDS, asks_password=False, now=machine_time())
-            path = f"/inbox/sign-in/{token}"
     # Whoever listens on all addresses is found by a browser of this machine on its own.
     here = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    return [f"Inbox: {pages.url or here}{path}"]
+    return [f"Inbox: {pages.url or here}{way_in(database)}"]
 
 
 def _on_a_terminal() -> bool:

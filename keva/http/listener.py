@@ -39,8 +39,8 @@ class Listener(TcpWSGIServer):
 
     def __init__(self, *args: Any, places: int, first: "Listener | None" = None, **kwargs: Any) -> None:
         self._first = first or self  # which wakes the loop, whichever of the others may be closed meanwhile
-        self.bodies = first.bodies if first else Budget(MAX_BODIES)
-        self.answers = first.answers if first else Budget(MAX_ANSWERS)
+        self.bodies: Budget = first.bodies if first else Budget(MAX_BODIES)
+        self.answers: Budget = first.answers if first else Budget(MAX_ANSWERS)
         self.channels: set[Channel] = set()
         self.idle: dict[Channel, None] = {}  # those of them on which nothing is under way, the longest first
         self.draining = False

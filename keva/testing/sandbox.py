@@ -9,16 +9,16 @@ from typing import Any
 from keva import identity, people, tickets, workspaces
 from keva.api.app import create_app
 from keva.api.rate_limit import RateLimit
+from keva.api.registry import Endpoint
 from keva.errors import Invalid
 from keva.identity import SCOPES, Caller, Keyring
 from keva.models import ListQuery
 from keva.storage import images
 from keva.storage.database import Database
 from keva.testing.clock import REAL_TIME, Clock
-from keva.testing.control import control_endpoints
+from keva.testing.endpoints import every_endpoint
 from keva.testing.middleware import FaultMiddleware
 from keva.testing.snapshots import Snapshot
-from keva.testing.webhook_control import webhook_endpoints
 from keva.testing.webhooks import DeskWebhooks
 from keva.transfer.importer import TicketImporter
 from keva.transfer.records import TicketRecord
@@ -33,9 +33,10 @@ _DEFAULTS = {"subject": "A ticket", "customerEmail": "customer@example.com", "me
 
 
 class Sandbox:
-    """The desk of a database at `path`, made for tests; with its control endpoints if `control`.
+    """The desk of a database at `path`, made for tests; with its control endpoints, and more, if `control`.
 
-    Serve its `middleware`. Everything else acts on the desk directly: it is neither recorded nor delayed.
+    Where the file was made from `start`, a reset goes back to that. Serve its `middleware`. Everything else acts on the
+    desk directly: it is neither recorded nor delayed.
     """
 
     def __init__(
@@ -45,17 +46,21 @@ class Sandbox:
         rate_limit: int = 0,
         verbose: bool = False,
         control: bool = False,
+        more_endpoints: Iterable[Endpoint] = (),
         more_links: Mapping[str, str] | None = None,
+        start: Snapshot | None = None,
     ) -> None:
         self.key = identity.check_fixed_key(key or KEY)
         self.clock, self._ids = Clock(), identity.Counted()
+        if start:
+            self.start, self._ids.counts = start, Counter(start.ids)
         self._limit = RateLimit(rate_limit, self.clock) if rate_limit else None
         self.database = Database(path, self._ids, self.clock, for_tests=True)
         self.dispatcher = Dispatcher(self.database)
         self.webhooks = DeskWebhooks(self.database, self.dispatcher)
         self.clock.on_change = self.dispatcher.nudge
         # A control endpoint looks for the middleware when it is called, and it is there by then.
-        endpoints = [*control_endpoints(self), *webhook_endpoints(self)] if control else []
+        endpoints = [*every_endpoint(self), *more_endpoints] if control else []
         app = create_app(self.database, Keyring(self.key), self._limit, verbose, endpoints, more_links)
         self.middleware = FaultMiddleware(app, [rule.rule for rule in app.url_map.iter_rules()])
 

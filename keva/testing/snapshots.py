@@ -9,9 +9,9 @@ from keva.testing.webhooks import Receiver
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a desk holds and the next ids, how its clock is set, and the functions of its webhooks; it goes with any desk.
+    """What a desk holds, the next ids, how its clock is set, and the functions of its webhooks.
 
-    Faults and the journal belong to one test, and to no state.
+    It fits any desk. Faults and the journal belong to one test, and to no state.
     """
 
     image: bytes  # of the database
