@@ -1,6 +1,9 @@
 """What the commands share."""
 
+import secrets
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -14,6 +17,7 @@ from click.core import ParameterSource
 from keva import identity
 from keva.cli import streams
 from keva.cli.settings import DB, Option
+from keva.cli.signals import Signals
 from keva.errors import FileUnusable, KevaError
 from keva.log import readable
 from keva.storage import opening
@@ -91,6 +95,18 @@ def undone_unless_shown(noun: str) -> Iterator[None]:
     except (streams.OutputFailed, BrokenPipeError) as error:
         reason = getattr(error, "sentence", "Standard output is not read by anybody.")
         raise streams.OutputFailed(f"{reason} No {noun} was made.") from error
+
+
+@contextmanager
+def throw_away_folder(signals: Signals) -> Iterator[Path]:
+    """A folder that is gone with all that it holds once the block is left, by whichever signal and whenever."""
+    folder = Path(tempfile.gettempdir(), f"keva-{secrets.token_hex(8)}")
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        signals.call()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Progress:

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,26 +41,33 @@ def import_command(db: Path, file: BinaryIO, check: bool, skip_existing: bool, t
     All of them are stored or, if one is wrong, none; what is wrong is told, line by line. FILE may be - for standard
     input.
     """
-    with closing(Spool(db.resolve().parent)) as spool:
+    with closing(Spool(db.resolve().parent)) as spool, telling():
         job = Import(spool, skip_existing, truncate)
-        try:
-            _read(job, file)
-            _tell_shortened(job)
-            if check or job.findings.count:
-                _compare(job, db)
-            else:
-                with make_or_open(db) as database, Progress("Storing") as progress:
-                    job.store(database, progress.show)
-        except ImportRefused as refused:
-            for line in refused.lines:
-                streams.tell(line)
-            raise
+        read(job, file)
+        _tell_shortened(job)
+        if check or job.findings.count:
+            _compare(job, db)
+        else:
+            with make_or_open(db) as database, Progress("Storing") as progress:
+                job.store(database, progress.show)
     left_out = f" {job.skipped} were there already, and were left out." if skip_existing else ""
     done = f"{job.tickets} tickets can be imported" if check else f"Imported {job.tickets} tickets"
     streams.confirm(f"{done} into {db}.{left_out}")
 
 
-def _read(job: Import, file: BinaryIO) -> None:
+@contextmanager
+def telling() -> Iterator[None]:
+    """Tells, line by line, what is wrong with the tickets that the block refuses."""
+    try:
+        yield
+    except ImportRefused as refused:
+        for line in refused.lines:
+            streams.tell(line)
+        raise
+
+
+def read(job: Import, file: BinaryIO) -> None:
+    """Reads all of the file, and shows how far it is; FileUnusable where that fails."""
     size = os.fstat(file.fileno()).st_size  # 0 for a pipe
     if file.isatty():
         streams.tell("Reading tickets from the terminal: end them with Ctrl+D on a line of its own.")

@@ -11,6 +11,7 @@ from keva import __version__
 from keva.api import openapi
 from keva.api.endpoints import ENDPOINTS
 from keva.cli import erase, files, importing, keys, remote, serve, settings, streams, users, webhooks
+from keva.cli import run as running
 from keva.cli.signals import Signals, Stopped
 from keva.errors import KevaError
 from keva.log import readable
@@ -43,6 +44,7 @@ def print_openapi() -> None:
 
 for command in (
     *serve.COMMANDS,
+    *running.COMMANDS,
     *keys.COMMANDS,
     *users.COMMANDS,
     *webhooks.COMMANDS,

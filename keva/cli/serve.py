@@ -1,9 +1,6 @@
 """The command that serves: opens the desk, listens, says where, and stops cleanly."""
 
-import secrets
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,8 +14,9 @@ from keva import identity, log
 from keva.api.app import create_app
 from keva.api.rate_limit import RateLimit
 from keva.cli import streams
-from keva.cli.common import takes
+from keva.cli.common import takes, throw_away_folder
 from keva.cli.log_output import to_stderr
+from keva.cli.seeding import stored_from
 from keva.cli.settings import DB, SERVE_OPTIONS
 from keva.cli.signals import Signals
 from keva.errors import Unavailable
@@ -44,17 +42,20 @@ def serve_command(
     threads: int,
     site: str | None,
     no_inbox: bool,
+    seed: Path | None,
     verbose: bool,
     **options: Any,
 ) -> None:
     """Serve the API and the inbox (the default command)."""
+    if seed and not control:
+        raise click.UsageError("--seed is for a desk for tests: give --control too, or import the file.")
     address = Site(options["host"], site)
     pages = None if no_inbox else address
     options["url_prefix"] = address.path
     with to_stderr(verbose):
         if control:
             given = context.get_parameter_source("db") is not ParameterSource.DEFAULT
-            _serve_for_tests(context.obj, db if given else None, pages, verbose=verbose, **options)
+            _serve_for_tests(context.obj, db if given else None, pages, seed=seed, verbose=verbose, **options)
         else:
             _serve(context.obj, db, pages, threads=threads, verbose=verbose, **options)
 
@@ -104,20 +105,23 @@ def _serve_for_tests(
     rate_limit: int,
     trusted_proxy: str | None,
     url_prefix: str,
+    seed: Path | None,
     verbose: bool,
 ) -> None:
     """Serves a desk for tests, with its control endpoints, from a throw-away file unless `db` names one."""
-    with _throw_away_folder(signals) as folder:
-        service = ControlService(
-            folder,
-            DeskOptions(pages, rate_limit, verbose),
-            db=db,
-            api_key=api_key,
-            host=host,
-            port=port,
-            trusted_proxy=trusted_proxy,
-            url_prefix=url_prefix,
-        )
+    with throw_away_folder(signals) as folder:
+        with stored_from(seed, folder) as store:
+            service = ControlService(
+                folder,
+                DeskOptions(pages, rate_limit, verbose),
+                db=db,
+                api_key=api_key,
+                seed=store,
+                host=host,
+                port=port,
+                trusted_proxy=trusted_proxy,
+                url_prefix=url_prefix,
+            )
         signals.call(service.stop)
         inbox = _inbox_line(service.database, pages, service.url) if pages else []
         key = _told_of_key(service.url, service.key, "A desk for tests, with the API key")
@@ -133,18 +137,6 @@ def _claimed(database: Database) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-@contextmanager
-def _throw_away_folder(signals: Signals) -> Iterator[Path]:
-    """A folder that is gone with all that it holds once the block is left, by whichever signal and whenever."""
-    folder = Path(tempfile.gettempdir(), f"keva-{secrets.token_hex(8)}")
-    try:
-        folder.mkdir(mode=0o700)
-        yield folder
-    finally:
-        signals.call()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _announce(url: str, *more: str) -> None:

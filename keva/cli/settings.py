@@ -72,6 +72,7 @@ class Option(NamedTuple):
 DB = Option("db", FilePath(), "keva.db", "The database file, made when there is none.")
 DB_THERE = DB._replace(help="The database file, which must be there.")
 SITE = Option("site", str, None, "The address from outside: https://desk.example.com, or https://example.com/desk.")
+SEED = Option("seed", FilePath(), None, "JSON lines of the tickets that a desk for tests starts with.")
 SERVE_OPTIONS = (
     Option("host", str, "127.0.0.1", "The address to listen on."),
     Option("port", click.IntRange(0, 65535), 8080, "The port to listen on; 0 takes a free one."),
@@ -82,6 +83,7 @@ SERVE_OPTIONS = (
     Option("trusted-proxy", str, None, "The proxy whose X-Forwarded-For and -Proto are believed: its IP address."),
     Option("no-inbox", bool, False, "Serve the API alone, without the pages under /inbox."),
     Option("control", bool, False, "A desk for tests, with control endpoints; without --db a throw-away one."),
+    SEED,
     Option("verbose", bool, False, "Log every request, not refusals and failures only."),
 )
 

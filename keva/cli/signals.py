@@ -23,6 +23,7 @@ class Signals:
     def __init__(self) -> None:
         self._asked = False
         self._stops: tuple[Callable[[], None], ...] | None = None
+        self._send: Callable[[int], None] | None = None
         for number in _ENDING:
             signal.signal(number, self._receive)
 
@@ -32,12 +33,19 @@ class Signals:
         if self._asked:
             self._stop(stops)
 
+    def pass_on(self, send: Callable[[int], None]) -> None:
+        """From now on each signal, the ones after the first too, is for `send`, which gets its number."""
+        self._send = send
+
     def let_go(self) -> None:
         """From now on a signal ends the process where it is: there is nothing left to clean up."""
         for number in _ENDING:
             signal.signal(number, signal.SIG_DFL)
 
     def _receive(self, number: int, _: FrameType | None) -> None:
+        if self._send is not None:
+            self._send(number)
+            return
         first, self._asked = not self._asked, True
         if self._stops is not None:
             self._stop(self._stops)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from keva.testing.control import NewWorkspace
 from keva.testing.faults import Drop, Fault, FaultSpec, Method, When
 from keva.testing.journal import Request
 from keva.testing.middleware import FaultMiddleware
-from keva.testing.proxies import hint_at_proxy
+from keva.testing.proxies import environ_for, hint_at_proxy
 from keva.testing.sandbox import THREADS, Sandbox
 from keva.testing.scratch import scratch_folder
 from keva.testing.snapshots import Snapshot
@@ -98,9 +97,7 @@ class Keva(WebhookMembers):
     @property
     def environ(self) -> dict[str, str]:
         """The environment variables that a subprocess needs; NO_PROXY goes on from what it is here."""
-        known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-        no_proxy = f"{known},{self._host}" if known else self._host
-        return {"KEVA_BASE_URL": self.url, "KEVA_API_KEY": self.key, "NO_PROXY": no_proxy, "no_proxy": no_proxy}
+        return environ_for(self.url, self.key)
 
     def create_key(
         self, scopes: Iterable[Scope] = ("tickets:read", "tickets:write"), workspace: str | None = None

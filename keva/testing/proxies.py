@@ -1,9 +1,18 @@
-"""Whether the clients of a test ask a proxy instead of the desk, which then never hears of their calls."""
+"""How a process finds a desk, and whether its clients ask a proxy instead, so that the desk never hears of them."""
 
 import os
+from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 _VARIABLES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+
+
+def environ_for(url: str, key: str) -> dict[str, str]:
+    """The environment variables by which a process finds a desk; NO_PROXY goes on from what it is here."""
+    host = urlsplit(url).hostname or ""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    no_proxy = f"{known},{host}" if known else host
+    return {"KEVA_BASE_URL": url, "KEVA_API_KEY": key, "NO_PROXY": no_proxy, "no_proxy": no_proxy}
 
 
 def hint_at_proxy(host: str) -> str:

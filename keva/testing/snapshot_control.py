@@ -40,9 +40,7 @@ def snapshot_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
         """Keep the state that the desk is in under a name, in place of an older one of that name."""
         name = call.body.name
         if len(taken) >= MOST and name not in taken:
-            raise Invalid(
-                f"There are {MOST} snapshots already: take it under the name of one that is no longer needed."
-            )
+            raise Invalid(f"There are {MOST} snapshots already: give the name of one that is no longer needed.")
         taken[name] = sandbox.snapshot()
         return data({"name": name}, 201)
 
