@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the endpoints and the models that serve them."""
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -190,4 +191,13 @@ def _schemas(endpoints: list[Endpoint]) -> dict[str, Any]:
     schemas: dict[str, Any] = definitions["$defs"]
     for schema in schemas.values():
         schema.pop("title", None)
+        for field in schema.get("properties", {}).values():
+            _tell_default(field)
     return schemas
+
+
+def _tell_default(field: dict[str, Any]) -> None:
+    """In words: generators take a field with a `default` for one that is always there, in what is sent too."""
+    if "default" in field:
+        told = f"default: {json.dumps(field.pop('default'), ensure_ascii=False)}"
+        field["description"] = f"{field['description']} ({told})" if "description" in field else told

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from keva import errors, limits, log
@@ -55,7 +55,18 @@ def _refuse_http(error: HTTPException) -> Response:
 def _no_route(path: str) -> str:
     if path != "/" and path.endswith("/"):
         return "There is no such path: leave out the slash at its end."
+    beside = _calls_under(path.split("/")[1])
+    if beside:
+        return f"There is no such path, but {', '.join(beside)}: /openapi.json describes them."
     return "There is no such path: the calls are under /api/v1/tickets, and /openapi.json describes them."
+
+
+def _calls_under(first: str) -> list[str]:
+    """The calls of a desk for tests whose paths begin so; those of the API are told otherwise."""
+    if not first.startswith("__"):
+        return []
+    rules = [rule for rule in current_app.url_map.iter_rules() if rule.rule.startswith(f"/{first}/")]
+    return sorted(f"{method} {rule.rule}" for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"})
 
 
 def _refuse_bug(error: Exception) -> Response:

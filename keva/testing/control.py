@@ -179,6 +179,8 @@ def _fault(fault: Fault) -> dict[str, Any]:
         "fault": spec.effect,
         "method": spec.method,
         "path": spec.path,
+        "query": spec.query,
+        "requestHeaders": spec.request_headers and {name: mask(value) for name, value in spec.request_headers.items()},
         "times": spec.times,
         "skip": spec.skip - fault.skipped,
         "when": spec.when,

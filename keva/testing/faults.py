@@ -3,13 +3,15 @@
 import json
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from keva import errors
+from keva.log import mask
 from keva.models import OMITTED, RequestModel
+from keva.testing.journal import Request
 
 Method = Literal["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
 AnyCase = BeforeValidator(lambda method: method.upper() if isinstance(method, str) else method)
@@ -49,6 +51,8 @@ class FaultSpec(RequestModel):
     drop: Drop = OMITTED
     method: Annotated[Method, AnyCase] = OMITTED
     path: str = OMITTED
+    query: dict[str, str] = OMITTED
+    request_headers: dict[str, str] = OMITTED
     times: Annotated[int, Field(ge=1)] | None = 1
     skip: Annotated[int, Field(ge=0)] = 0
     when: When = "before"
@@ -92,12 +96,20 @@ class FaultSpec(RequestModel):
 
 
 class RequestMatcher:
-    """Which requests are meant: by method, by path (`*` is any text without a slash).
+    """Which requests are meant: by method, by path (`*` is any text without a slash), by query and headers.
 
-    Raises Invalid for a method that there is not, and for a path that none of the `routes` can have.
+    Of the query and the headers each one named must be there with its value, in which `*` is any text; others may be
+    there too. Raises Invalid for a method that there is not, and for a path that none of the `routes` can have.
     """
 
-    def __init__(self, routes: Iterable[str], method: str | None, path: str | None) -> None:
+    def __init__(
+        self,
+        routes: Iterable[str],
+        method: str | None,
+        path: str | None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         if method is not None and str(method).upper() not in get_args(Method):
             raise errors.Invalid(f"{method!r} is not a method: it is one of {', '.join(get_args(Method))}.")
         if path is not None and not any(isinstance(path, str) and _may_match(path, route) for route in routes):
@@ -105,9 +117,15 @@ class RequestMatcher:
                 f"No call has a path like {path!r:.{_SHOWN}}: give one whole, such as /api/v1/tickets/*."
             )
         self._method, self._path = method and method.upper(), path
+        self._query, self._headers = query or {}, headers or {}
 
-    def __call__(self, method: str, path: str) -> bool:
-        return (not self._method or method == self._method) and (not self._path or _fits(path, self._path))
+    def __call__(self, request: Request) -> bool:
+        return (
+            (not self._method or request.method == self._method)
+            and (not self._path or _fits(request.path, self._path))
+            and all(_has(request.queries, name, wanted) for name, wanted in self._query.items())
+            and all(_has(request.headers.items(), name, wanted, str.lower) for name, wanted in self._headers.items())
+        )
 
 
 class Fault:
@@ -126,9 +144,9 @@ class Fault:
     def spent(self) -> bool:
         return self._cancelled or (self.spec.times is not None and self.hits >= self.spec.times)
 
-    def meets(self, method: str, path: str) -> bool:
+    def meets(self, request: Request) -> bool:
         """True when it acts on this request, which is counted; so is one that it lets pass."""
-        if self.spent or not self._matcher(method, path):
+        if self.spent or not self._matcher(request):
             return False
         if self.skipped < self.spec.skip:
             self.skipped += 1
@@ -138,9 +156,15 @@ class Fault:
 
     def __repr__(self) -> str:
         spec = self.spec
-        requests = f"{spec.method or 'any method'} {spec.path or 'any path'}"
+        requests = f"{spec.method or 'any method'} {spec.path or 'any path'}{_also(spec)}"
         left = "until the reset" if spec.times is None else f"{self.hits} of {spec.times} times"
         return f"<{spec.effect}, {spec.when}, {requests}, {left}>"
+
+
+def _also(spec: FaultSpec) -> str:
+    """What else a request needs, in words."""
+    told = [f" with {name}={value}" for name, value in (spec.query or {}).items()]
+    return mask("".join(told + [f" with {name}: {value}" for name, value in (spec.request_headers or {}).items()]))
 
 
 class Faults:
@@ -155,11 +179,11 @@ class Faults:
             self._armed.append(fault)
         return fault
 
-    def match(self, method: str, path: str) -> Fault | None:
+    def match(self, request: Request) -> Fault | None:
         """The oldest fault that meets this request."""
         with self._lock:
             self._forget_spent()
-            return next((fault for fault in self._armed if fault.meets(method, path)), None)
+            return next((fault for fault in self._armed if fault.meets(request)), None)
 
     def all(self) -> list[Fault]:
         with self._lock:
@@ -174,6 +198,10 @@ class Faults:
 
     def _forget_spent(self) -> None:
         self._armed = [fault for fault in self._armed if not fault.spent]
+
+
+def _has(pairs: Iterable[tuple[str, str]], name: str, wanted: str, plain: Callable[[str], str] = str) -> bool:
+    return any(plain(given) == plain(name) and _part_fits(value, wanted) for given, value in pairs)
 
 
 def _fits(path: str, pattern: str) -> bool:

@@ -56,7 +56,12 @@ class Request:
     @property
     def query(self) -> dict[str, str]:
         """The parameters by their names; of one that is repeated, the last."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+        return dict(self.queries)
+
+    @property
+    def queries(self) -> list[tuple[str, str]]:
+        """All parameters, in their order."""
+        return parse_qsl(self.query_string, keep_blank_values=True)
 
     @property
     def json(self) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from keva.errors import Invalid, NotFound
 from keva.files import real_files
@@ -216,6 +216,8 @@ class Keva(WebhookMembers):
         *,
         method: Method | None = None,
         path: str | None = None,
+        query: Mapping[str, str] | None = None,
+        request_headers: Mapping[str, str] | None = None,
         times: int | None = 1,
         skip: int = 0,
         when: When = "before",
@@ -226,7 +228,8 @@ class Keva(WebhookMembers):
         effect and is answered so all the same.
         """
         given = {name: str(value) for name, value in headers.items()} if isinstance(headers, Mapping) else headers
-        return self._arm(times, status=status, body=body, headers=given, method=method, path=path, skip=skip, when=when)
+        met = _Met(method, path, query, request_headers, times, skip, when)
+        return self._arm(met, status=status, body=body, headers=given)
 
     def delay(
         self,
@@ -234,12 +237,14 @@ class Keva(WebhookMembers):
         *,
         method: Method | None = None,
         path: str | None = None,
+        query: Mapping[str, str] | None = None,
+        request_headers: Mapping[str, str] | None = None,
         times: int | None = 1,
         skip: int = 0,
         when: When = "before",
     ) -> Fault:
         """The next such call is held that long, before or after it takes effect."""
-        return self._arm(times, delay=seconds, method=method, path=path, skip=skip, when=when)
+        return self._arm(_Met(method, path, query, request_headers, times, skip, when), delay=seconds)
 
     def drop(
         self,
@@ -247,12 +252,14 @@ class Keva(WebhookMembers):
         *,
         method: Method | None = None,
         path: str | None = None,
+        query: Mapping[str, str] | None = None,
+        request_headers: Mapping[str, str] | None = None,
         times: int | None = 1,
         skip: int = 0,
         when: When = "before",
     ) -> Fault:
         """The next such call's connection ends: by "reset", by "close", or "partial", in the middle of the answer."""
-        return self._arm(times, drop=how, method=method, path=path, skip=skip, when=when)
+        return self._arm(_Met(method, path, query, request_headers, times, skip, when), drop=how)
 
     def faults(self) -> list[Fault]:
         """Those that are armed, oldest first, which is the one that answers."""
@@ -294,13 +301,36 @@ class Keva(WebhookMembers):
     def _middleware(self) -> FaultMiddleware:
         return self._sandbox.middleware
 
-    def _arm(self, times: int | None, **fields: Any) -> Fault:
-        given = {name: value for name, value in fields.items() if value is not None}
-        return self._middleware.arm(validate(FaultSpec, given | {"times": times}))
+    def _arm(self, met: "_Met", **effect: Any) -> Fault:
+        given = {name: value for name, value in (effect | met.fields()).items() if value is not None}
+        return self._middleware.arm(validate(FaultSpec, given | {"times": met.times}))
 
     def _no_such_ticket(self, id: str) -> KeyError:
         ids = ", ".join(ticket["id"] for ticket in self.tickets()[:20])
         return KeyError(f"There is no ticket {id}, but {ids or 'none at all'}")
+
+
+class _Met(NamedTuple):
+    """Which requests a fault meets."""
+
+    method: Method | None
+    path: str | None
+    query: Mapping[str, str] | None
+    request_headers: Mapping[str, str] | None
+    times: int | None
+    skip: int
+    when: When
+
+    def fields(self) -> dict[str, Any]:
+        """As `FaultSpec` names them; what is no mapping is left for it to refuse."""
+        texts = {"query": self.query, "requestHeaders": self.request_headers}
+        return {
+            "method": self.method,
+            "path": self.path,
+            "skip": self.skip,
+            "when": self.when,
+            **{name: dict(given) if isinstance(given, Mapping) else given for name, given in texts.items()},
+        }
 
 
 @dataclass(frozen=True)

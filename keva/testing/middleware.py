@@ -38,15 +38,14 @@ class FaultMiddleware:
 
     def arm(self, spec: FaultSpec) -> Fault:
         """Invalid for a path that no request can have."""
-        return self.faults.arm(Fault(spec, RequestMatcher(self._routes, spec.method, spec.path)))
+        matcher = RequestMatcher(self._routes, spec.method, spec.path, spec.query, spec.request_headers)
+        return self.faults.arm(Fault(spec, matcher))
 
     def requests(self, method: str | None = None, path: str | None = None) -> list[Request]:
-        matches = RequestMatcher(self._routes, method, path)
-        return self.journal.requests(lambda request: matches(request.method, request.path))
+        return self.journal.requests(RequestMatcher(self._routes, method, path))
 
     def wait_for(self, method: str | None, path: str | None, count: int, timeout: float) -> list[Request]:
-        matches = RequestMatcher(self._routes, method, path)
-        return self.journal.wait_for(lambda request: matches(request.method, request.path), count, timeout)
+        return self.journal.wait_for(RequestMatcher(self._routes, method, path), count, timeout)
 
     @contextmanager
     def between_tests(self) -> Iterator[None]:
@@ -95,7 +94,7 @@ class FaultMiddleware:
         environ["wsgi.input"] = BytesIO(body)
         request = Request.of(environ, body)
         self.journal.begin(request)
-        fault = self.faults.match(request.method, request.path)
+        fault = self.faults.match(request)
         try:
             answer = self._inject(environ, fault, generation) if fault else self._ask(environ)
         except hooks.Aborted:

@@ -50,7 +50,7 @@ def test_the_clock_belongs_to_a_state_and_faults_and_the_journal_do_not(keva, cl
 
 def test_webhooks_belong_to_a_state_with_their_functions_and_what_is_due(keva):
     heard = []
-    keva.webhook(lambda call: heard.append(call.event["type"]) or 204)
+    keva.webhook(lambda call: heard.append(call.event["type"]) or 204, events=["message.created"])
     with Receiver() as receiver:
         keva.webhook(receiver.url, events=["ticket.closed"])
         ticket = keva.seed()["id"]
