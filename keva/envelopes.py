@@ -1,6 +1,6 @@
 """What each event tells of itself: its envelope and its data, field by field."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,6 +21,17 @@ from keva.models import (
     TicketId,
     Time,
 )
+
+EventType = Literal["ticket.created", "ticket.updated", "ticket.closed", "message.created"]
+
+
+class Envelope(TypedDict):
+    """An event as it is told."""
+
+    id: str
+    type: EventType
+    createdAt: str
+    data: dict[str, Any]
 
 
 class TicketCreatedData(ResponseModel):

@@ -35,6 +35,10 @@ class NotFound(KevaError):
     """Not there, or not for this caller, which must look the same."""
 
 
+class TimedOut(KevaError):
+    """What was waited for did not come in time."""
+
+
 class UnsupportedType(KevaError):
     """A body that is not JSON."""
 

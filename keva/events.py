@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from keva.envelopes import ENVELOPES, envelope
+from keva.envelopes import ENVELOPES, Envelope, envelope
 from keva.identity import Caller
 from keva.seqs import following
 from keva.storage.transaction import Reader, Transaction
@@ -40,8 +40,8 @@ class Event:
     body: bytes
 
     @property
-    def envelope(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.body)
+    def envelope(self) -> Envelope:
+        told: Envelope = json.loads(self.body)
         return told
 
 

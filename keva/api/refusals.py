@@ -14,6 +14,7 @@ _STATUSES = {
     errors.NoKey: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.TimedOut: 408,
     errors.UnsupportedType: 415,
     errors.TooMany: 429,
     errors.Unavailable: 503,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple, Unpack, overload
 
 from keva.errors import Invalid, NotFound
 from keva.files import real_files
@@ -20,13 +20,12 @@ from keva.testing.middleware import FaultMiddleware
 from keva.testing.proxies import environ_for, hint_at_proxy
 from keva.testing.sandbox import THREADS, Sandbox
 from keva.testing.scratch import scratch_folder
+from keva.testing.seeds import seed_ticket
 from keva.testing.snapshots import Snapshot
+from keva.testing.types import Message, Scope, Ticket, TicketFields
 from keva.testing.waiting import check_wait
 from keva.testing.webhook_members import WebhookMembers
 from keva.validation import validate
-
-Ticket = dict[str, Any]
-Scope = Literal["tickets:read", "tickets:write"]
 
 _NOT_STARTED = "This Keva was not started: call start(), or use it in a with block."
 _STOPPED = "This Keva was stopped: start it again, or use it before it is stopped."
@@ -127,16 +126,16 @@ class Keva(WebhookMembers):
     # What the desk holds
 
     @overload
-    def seed(self, tickets: Iterable[Mapping[str, Any]], /) -> list[Ticket]: ...
+    def seed(self, tickets: Iterable[TicketFields], /) -> list[Ticket]: ...
     @overload
-    def seed(self, **fields: Any) -> Ticket: ...
-    def seed(self, *tickets: Iterable[Mapping[str, Any]], **fields: Any) -> Any:
+    def seed(self, **fields: Unpack[TicketFields]) -> Ticket: ...
+    def seed(self, *tickets: Iterable[TicketFields], **fields: Any) -> Any:
         """Makes a ticket of the fields, or one of each mapping, and gives it, or the list, as GET would.
 
         Any field of an import's line may be given, `messages` too; there is a default for the rest. ValueError, with
         nothing stored, for what does not fit.
         """
-        given = _tickets_of(tickets, fields)
+        given = [seed_ticket(*numbered) for numbered in enumerate(_tickets_of(tickets, fields))]
         made = [json.loads(ticket) for ticket in self._sandbox.seed(given)]
         return made if tickets else made[0]
 
@@ -156,10 +155,10 @@ class Keva(WebhookMembers):
             raise self._no_such_ticket(id) from None
         return found
 
-    def messages(self, id: str) -> list[dict[str, Any]]:
+    def messages(self, id: str) -> list[Message]:
         """The messages of the ticket with that id, oldest first; KeyError when there is none."""
         try:
-            found: list[dict[str, Any]] = json.loads(self._sandbox.messages(_text(id, "an id")))
+            found: list[Message] = json.loads(self._sandbox.messages(_text(id, "an id")))
         except NotFound:
             raise self._no_such_ticket(id) from None
         return found
@@ -203,8 +202,7 @@ class Keva(WebhookMembers):
 
     def journal(self) -> str:
         """The calls received and the deliveries made since the reset, a line each, for a report."""
-        told = map(repr, [*self.requests(), *self.deliveries()])
-        return "\n".join(told) or f"no call at all{hint_at_proxy(self._host)}"
+        return "\n".join(self._sandbox.journal()) or f"no call at all{hint_at_proxy(self._host)}"
 
     # How it fails
 

@@ -10,7 +10,6 @@ from keva import identity, people, tickets, workspaces
 from keva.api.app import create_app
 from keva.api.rate_limit import RateLimit
 from keva.api.registry import Endpoint
-from keva.errors import Invalid
 from keva.identity import SCOPES, Caller, Keyring
 from keva.models import ListQuery
 from keva.storage import images
@@ -18,18 +17,16 @@ from keva.storage.database import Database
 from keva.testing.clock import REAL_TIME, Clock
 from keva.testing.endpoints import every_endpoint
 from keva.testing.middleware import FaultMiddleware
+from keva.testing.seeds import SeedTicket
 from keva.testing.snapshots import Snapshot
 from keva.testing.webhooks import DeskWebhooks
 from keva.transfer.importer import TicketImporter
-from keva.transfer.records import TicketRecord
 from keva.validation import validate
 from keva.webhooks.dispatcher import Dispatcher
 
 THREADS = 8  # a held request keeps none
 KEY = "keva_live_for_tests"
 _EVERYTHING = Caller(None, SCOPES, None)
-_OUTBOUND = {"senderEmail": "support@company.com"}
-_DEFAULTS = {"subject": "A ticket", "customerEmail": "customer@example.com", "messages": [{"body": "A message"}]}
 
 
 class Sandbox:
@@ -64,9 +61,8 @@ class Sandbox:
         app = create_app(self.database, Keyring(self.key), self._limit, verbose, endpoints, more_links)
         self.middleware = FaultMiddleware(app, [rule.rule for rule in app.url_map.iter_rules()])
 
-    def seed(self, tickets: Iterable[dict[str, Any]]) -> list[str]:
-        """Makes a ticket of each, which may have any field of an import's line; gives their JSON."""
-        records = [_record(number, ticket) for number, ticket in enumerate(tickets)]
+    def seed(self, records: Iterable[SeedTicket]) -> list[str]:
+        """Stores them all, and gives their JSON."""
         with self.database.write() as tx:
             importer = TicketImporter(tx)
             ids = [importer.store(record) for record in records]
@@ -87,6 +83,10 @@ class Sandbox:
     def messages(self, ticket_id: str) -> str:
         with self.database.read() as reader:
             return _array(tickets.list_messages(reader, _EVERYTHING, ticket_id))
+
+    def journal(self) -> list[str]:
+        """The calls received and the deliveries made since the reset, a line each."""
+        return list(map(repr, [*self.middleware.requests(), *self.webhooks.deliveries()]))
 
     def create_key(self, scopes: Iterable[str], workspace_id: str | None) -> dict[str, Any]:
         with self.database.write() as tx:
@@ -140,19 +140,3 @@ class Sandbox:
 
 def _array(rows: tickets.Rows) -> str:
     return f"[{','.join(row for _, row in rows)}]"
-
-
-def _record(number: int, given: dict[str, Any]) -> TicketRecord:
-    ticket = _DEFAULTS | given
-    if isinstance(ticket["messages"], list):
-        ticket["messages"] = [
-            _OUTBOUND | message if _is_outbound(message) else message for message in ticket["messages"]
-        ]
-    try:
-        return validate(TicketRecord, ticket)
-    except Invalid as error:
-        raise Invalid(f"tickets.{number}: {error.sentence}", error.details) from None
-
-
-def _is_outbound(message: Any) -> bool:
-    return isinstance(message, dict) and message.get("direction") == "outbound"

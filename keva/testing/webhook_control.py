@@ -1,22 +1,22 @@
 """The control endpoints for webhooks and events, for a test in any language."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import request
 from pydantic import Field
 
 from keva.api.registry import Answer, Call, Endpoint
+from keva.envelopes import EventType
 from keva.http import hooks
-from keva.models import OMITTED, Number, Query, RequestModel, WebhookId, WorkspaceId
-from keva.testing.control import LONGEST_WAIT, control, data
+from keva.models import OMITTED, Number, OneTicket, Query, RequestModel, WebhookId, WorkspaceId
+from keva.testing import answers
+from keva.testing.control import LONGEST_WAIT, control, data, too_late
 from keva.testing.waiting import wait_for
 from keva.testing.webhooks import AgentAnswer
 
 if TYPE_CHECKING:
     from keva.testing.sandbox import Sandbox
-
-EventType = Literal["ticket.created", "ticket.updated", "ticket.closed", "message.created"]
 
 
 class NewWebhook(RequestModel):
@@ -48,7 +48,7 @@ def webhook_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
     """The endpoints under /__keva__/ for what other programs are told."""
     registry: list[Endpoint] = []
 
-    @control(registry, "POST", "webhooks", body=NewWebhook, status=201)
+    @control(registry, "POST", "webhooks", body=NewWebhook, answer=answers.OneWebhook, status=201)
     def make_webhook(call: Call) -> Answer:
         """Make a webhook."""
         return data(sandbox.webhooks.create(call.body.url, call.body.events, call.body.workspace_id), 201)
@@ -59,27 +59,32 @@ def webhook_endpoints(sandbox: "Sandbox") -> list[Endpoint]:
         sandbox.webhooks.delete(call.path["webhook_id"])
         return Answer("", 204)
 
-    @control(registry, "POST", "answer", body=AgentAnswer)
+    @control(registry, "POST", "answer", body=AgentAnswer, answer=OneTicket)
     def answer_ticket(call: Call) -> Answer:
         """Do what an agent or the AI does in hosted Keva."""
         return Answer(f'{{"data":{sandbox.webhooks.answer(call.body)}}}')
 
-    @control(registry, "GET", "events", query=EventsQuery)
+    @control(registry, "GET", "events", query=EventsQuery, answer=answers.ToldEvents)
     def list_events(call: Call) -> Answer:
         """List what happened since the reset."""
         query = call.query
-        return data(_waited(query, lambda: sandbox.webhooks.events(query.type)))
+        found = _waited(query, lambda: sandbox.webhooks.events(query.type))
+        if len(found) < query.count:
+            raise too_late(sandbox, query, query.type or "any event")
+        return data(found)
 
-    @control(registry, "POST", "events", body=MadeUpEvent, status=201)
+    @control(registry, "POST", "events", body=MadeUpEvent, answer=answers.OneEvent, status=201)
     def make_up_event(call: Call) -> Answer:
         """Send a made-up event."""
         return data(sandbox.webhooks.send(call.body.type, call.body.data), 201)
 
-    @control(registry, "GET", "deliveries", query=DeliveriesQuery)
+    @control(registry, "GET", "deliveries", query=DeliveriesQuery, answer=answers.SentDeliveries)
     def list_deliveries(call: Call) -> Answer:
         """List what was sent."""
         query, webhooks = call.query, sandbox.webhooks
-        _waited(query, lambda: webhooks.settled(query.type, query.webhook_id))
+        settled = _waited(query, lambda: webhooks.settled(query.type, query.webhook_id))
+        if len(settled) < query.count:
+            raise too_late(sandbox, query, f"settled delivery of {query.type or 'any event'}")
         return data([delivery.as_json() for delivery in webhooks.deliveries(query.webhook_id, query.type)])
 
     return registry

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from keva.envelopes import Envelope, EventType
 from keva.errors import Invalid, NotFound
 from keva.models import Priority, Status
 from keva.testing.sandbox import Sandbox
+from keva.testing.types import Ticket
 from keva.testing.waiting import check_wait, wait_for
 from keva.testing.webhooks import AgentAnswer, Delivery, Receiver, Webhook
 from keva.validation import validate
@@ -29,7 +31,7 @@ class WebhookMembers:
         raise NotImplementedError
 
     def webhook(
-        self, to: str | Receiver, events: Iterable[str] | None = None, workspace: str | None = None
+        self, to: str | Receiver, events: Iterable[EventType] | None = None, workspace: str | None = None
     ) -> "Webhook":
         """A webhook for what happens from now on, by default all of it.
 
@@ -54,7 +56,7 @@ class WebhookMembers:
         tags: Iterable[str] | None = None,
         name: str | None = None,
         email: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Ticket:
         """What an agent or the AI does in hosted Keva: an outbound message and changes, in one transaction.
 
         `name` and `email` are of who says it; an `assigned_to` of None unassigns. Gives the ticket as GET would.
@@ -75,22 +77,22 @@ class WebhookMembers:
             sent["assignedTo"] = assigned_to
         try:
             answer = validate(AgentAnswer, {"ticketId": ticket, **sent})
-            answered: dict[str, Any] = json.loads(self._sandbox.webhooks.answer(answer))
+            answered: Ticket = json.loads(self._sandbox.webhooks.answer(answer))
         except NotFound:
             raise self._no_such_ticket(ticket) from None
         return answered
 
-    def events(self, type: str | None = None) -> list[dict[str, Any]]:
+    def events(self, type: EventType | None = None) -> list[Envelope]:
         """What happened since the reset, oldest first, as webhooks tell it."""
         return self._sandbox.webhooks.events(type)
 
-    def wait_for_event(self, type: str | None = None, count: int = 1, timeout: float = 5) -> list[dict[str, Any]]:
+    def wait_for_event(self, type: EventType | None = None, count: int = 1, timeout: float = 5) -> list[Envelope]:
         """Waits until there are `count` such events and gives them; AssertionError when they don't come in time."""
         check_wait(count, timeout, "events", "events")
         found = wait_for(lambda: self.events(type), count, timeout)
         return self._enough(found, count, f"{type or 'any event'}", timeout)
 
-    def send(self, type: str, **data: Any) -> dict[str, Any]:
+    def send(self, type: EventType, **data: Any) -> Envelope:
         """A made-up event, for what the desk cannot be brought to do, and what webhooks tell of it.
 
         ValueError where the data has not the shape of such an event's.
@@ -107,7 +109,7 @@ class WebhookMembers:
             raise Invalid(f"{webhook!r} is not a webhook: give what webhook() returned.")
         return self._sandbox.webhooks.deliveries(webhook.id if webhook else None)
 
-    def wait_for_delivery(self, type: str | None = None, count: int = 1, timeout: float = 5) -> list[Delivery]:
+    def wait_for_delivery(self, type: EventType | None = None, count: int = 1, timeout: float = 5) -> list[Delivery]:
         """Waits for `count` deliveries that are settled and gives them; AssertionError when they don't come in time."""
         check_wait(count, timeout, "deliveries", "deliveries")
         found = wait_for(lambda: self._sandbox.webhooks.settled(type), count, timeout)

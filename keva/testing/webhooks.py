@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pydantic.alias_generators import to_camel
 
 from keva import events, tickets
-from keva.envelopes import data_model
+from keva.envelopes import Envelope, data_model
 from keva.errors import Invalid
 from keva.events import TYPES, Event
 from keva.identity import SCOPES, Caller
@@ -42,7 +42,7 @@ class WebhookCall:
 
     headers: dict[str, str]
     body: bytes
-    event: dict[str, Any]
+    event: Envelope
 
 
 Receiver = Callable[[WebhookCall], int]
@@ -52,7 +52,7 @@ Receiver = Callable[[WebhookCall], int]
 class Delivery:
     """What came of sending an event to a webhook; `next_at` is None once it is settled."""
 
-    event: dict[str, Any]
+    event: Envelope
     webhook: str
     tries: int
     status: int | None
@@ -115,11 +115,11 @@ class DeskWebhooks:
                 tickets.add_message(tx, _KEVA, answer.ticket_id, said)
             return tickets.update(tx, _KEVA, answer.ticket_id, answer)
 
-    def events(self, kind: str | None) -> list[dict[str, Any]]:
+    def events(self, kind: str | None) -> list[Envelope]:
         with self._database.snapshot() as reader:
             return [event.envelope for event in events.list_all(reader, _checked(kind))]
 
-    def send(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    def send(self, kind: str, data: dict[str, Any]) -> Envelope:
         """Stores a made-up event; Invalid where its data has not the shape of such an event's."""
         fitting = validate(data_model(_checked(kind)), data)
         with self._database.write() as tx:
