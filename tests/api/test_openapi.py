@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
@@ -13,10 +14,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from keva import models
 from keva.api import endpoints, openapi
+from keva.inbox.site import Site
 from keva.testing import Keva
-from keva.testing.control import control_endpoints
+from keva.testing.desk import DeskOptions
+from keva.testing.desk_control import desk_endpoints
+from keva.testing.endpoints import every_endpoint
+from keva.testing.service import ControlService
 
 KEY = "keva_live_schemathesis"
+CLOSED = {"ticketId": "tkt_1", "resolution": "solved", "resolutionType": None}
 NASTY = [
     "",
     " ",
@@ -186,8 +192,63 @@ def test_a_fuzzer_that_reads_it_finds_no_failure_at_length(keva, tmp_path):
 
 
 def test_the_document_of_a_desk_for_tests_has_its_control_calls_too():
-    document = openapi.document([*endpoints.ENDPOINTS, *control_endpoints(None)])
-    assert {path for path in document["paths"] if path.startswith("/__keva__/")} == {
-        *("/__keva__/reset", "/__keva__/seed", "/__keva__/keys", "/__keva__/workspaces", "/__keva__/requests"),
-        *("/__keva__/faults", "/__keva__/clock", "/__keva__/clock/advance"),
+    calls = [*every_endpoint(None), *desk_endpoints(None)]
+    document = openapi.document([*endpoints.ENDPOINTS, *calls])
+    there = {path for path in document["paths"] if path.startswith("/__keva__/")}
+    assert there == {call.path.replace("<", "{").replace(">", "}") for call in calls}
+    assert there >= {"/__keva__/reset", "/__keva__/desks/{desk_id}", "/__keva__/snapshots/{snapshot_name}/restore"}
+    assert {call.name for call in calls if call.answer is None} == {
+        *("reset_desk", "clear_faults", "delete_webhook", "restore_snapshot", "end_desk")
     }
+
+
+def test_the_answers_of_a_desk_for_tests_fit_their_schemas(tmp_path):
+    service = ControlService(tmp_path, DeskOptions(Site("127.0.0.1")), api_key=KEY)
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    try:
+        with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {KEY}"}) as client:
+            document = client.get("/openapi.json").json()
+            webhook = {"url": f"{service.url}/healthz"}
+            for call, path, body in [
+                ("seed_tickets", "seed", {"tickets": [{"messages": [{"body": "a", "direction": "outbound"}]}]}),
+                ("list_all_tickets", "tickets", None),
+                ("list_all_messages", "tickets/tkt_000001/messages", None),
+                ("make_key", "keys", {}),
+                ("make_workspace", "workspaces", {}),
+                ("make_webhook", "webhooks", webhook),
+                ("answer_ticket", "answer", {"ticketId": "tkt_000001", "status": "solved"}),
+                ("list_events", "events", None),
+                ("make_up_event", "events", {"type": "ticket.closed", "data": CLOSED}),
+                ("list_deliveries", "deliveries", None),
+                ("arm_fault", "faults", {"status": 503, "query": {"page": "2"}}),
+                ("list_faults", "faults", None),
+                ("list_requests", "requests", None),
+                ("advance_clock", "clock/advance", {"seconds": 1}),
+                ("take_snapshot", "snapshots", {"name": "a"}),
+                ("make_desk", "desks", {}),
+            ]:
+                client.get("/api/v1/tickets")
+                method = "POST" if body is not None else "GET"
+                answer = client.request(method, f"/__keva__/{path}", json=body)
+                assert answer.is_success, answer.text
+                [operation] = [
+                    methods[method.lower()]
+                    for methods in document["paths"].values()
+                    if methods.get(method.lower(), {}).get("operationId") == call
+                ]
+                schema = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+                whole = schema | {"components": document["components"]}
+                jsonschema.validate(answer.json(), whole, jsonschema.Draft202012Validator)
+    finally:
+        service.stop()
+        thread.join(10)
+
+
+def test_what_is_sent_has_its_defaults_in_words(document):
+    """Generators take a field with a `default` for one that must be there."""
+    schemas = document["components"]["schemas"]
+    assert not [name for name, schema in schemas.items() if '"default":' in json.dumps(schema)]
+    assert schemas["NewTicket"]["properties"]["source"]["description"] == 'Source identifier (default: "api")'
+    parameters = document["paths"]["/api/v1/tickets"]["get"]["parameters"]
+    assert {one["name"]: one["schema"].get("default") for one in parameters}["per_page"] == 20

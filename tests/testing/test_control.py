@@ -64,10 +64,50 @@ def test_calls_are_listed_with_the_key_masked_and_the_control_calls_left_out(cli
     assert client.get("/__keva__/requests", params={"method": "GET", "path": f"{TICKETS}/*"}).json()["data"] == [get]
 
 
-def test_waiting_for_calls_ends_after_the_time_given(client):
+def test_a_wait_that_ran_out_says_so_and_what_came_instead(client):
     answer = client.get("/__keva__/requests", params={"count": 1, "wait": 1})
-    assert (answer.status_code, answer.json()["data"]) == (200, [])
+    assert answer.status_code == 408
+    assert answer.json() == {"error": "1 x any method any path did not come within 1 s, but no call at all."}
     assert answer.elapsed.total_seconds() >= 1
+    client.get(TICKETS)
+    answer = client.get("/__keva__/requests", params={"count": 1, "wait": 0, "method": "POST", "path": TICKETS})
+    assert answer.json()["error"] == f"1 x POST {TICKETS} did not come within 0 s, but <GET {TICKETS} 200>."
+    for wanted in ("events?type=ticket.closed", "deliveries?type=ticket.closed"):
+        answer = client.get(f"/__keva__/{wanted}&count=2&wait=0")
+        assert answer.status_code == 408
+        assert "ticket.closed did not come within 0 s, but <GET" in answer.json()["error"]
+
+
+def test_tickets_and_their_messages_are_looked_at_in_calls_that_are_not_recorded(client):
+    other = client.post("/__keva__/workspaces", json={"name": "Second desk"}).json()["data"]["id"]
+    given = [{"status": "solved"} for _ in range(30)] + [{"workspaceId": other}]
+    seeded = client.post("/__keva__/seed", json={"tickets": given}).json()["data"]
+    client.post("/__keva__/faults", json={"status": 503})
+    assert client.get("/__keva__/tickets").json()["data"] == seeded[::-1]
+    assert client.get("/__keva__/tickets", params={"status": "open"}).json()["data"] == [seeded[-1]]
+    assert client.get("/__keva__/tickets", params={"workspace_id": other}).json()["data"] == [seeded[-1]]
+    messages = client.get(f"/__keva__/tickets/{seeded[0]['id']}/messages").json()["data"]
+    assert [message["body"] for message in messages] == ["A message"]
+    assert client.get("/__keva__/requests").json()["data"] == []
+    assert client.get("/__keva__/tickets/tkt_nope/messages").status_code == 404
+    assert client.get("/__keva__/tickets", params={"status": "new"}).status_code == 400
+
+
+def test_a_wrong_path_tells_the_calls_that_there_are(client):
+    answer = client.post("/__keva__/rest")
+    assert answer.status_code == 404
+    for call in ("POST /__keva__/reset", "GET /__keva__/tickets", "DELETE /__keva__/desks/<desk_id>"):
+        assert call in answer.json()["error"]
+    assert "__keva__" not in client.get("/api/v1/nothing").json()["error"]
+
+
+def test_a_fault_meets_calls_with_a_query_and_headers(client):
+    fault = {"status": 503, "times": None, "query": {"page": "2"}, "requestHeaders": {"x-trace": "a*"}}
+    armed = client.post("/__keva__/faults", json=fault).json()["data"]
+    assert (armed["query"], armed["requestHeaders"]) == (fault["query"], fault["requestHeaders"])
+    assert client.get(f"{TICKETS}?page=2", headers={"X-Trace": "abc"}).status_code == 503
+    assert client.get(f"{TICKETS}?page=2").status_code == 200
+    assert client.get(TICKETS, headers={"X-Trace": "abc"}).status_code == 200
 
 
 def test_faults_are_armed_listed_and_ended(client):
@@ -123,6 +163,8 @@ def test_keys_and_workspaces_are_made(client):
         ("faults", {"status": 503, "path": "/nowhere"}),
         ("faults", {"drop": "gently"}),
         ("faults", {"status": 503, "times": 0}),
+        ("faults", {"status": 503, "query": {"page": 2}}),
+        ("faults", {"status": 503, "requestHeaders": "X-Trace"}),
         ("seed", {"tickets": [{"status": "new"}]}),
         ("seed", {}),
         ("keys", {"scopes": ["everything"]}),

@@ -263,3 +263,20 @@ def test_a_fault_shows_what_it_does(keva):
     assert "503" in shown
     assert "POST /api/v1/tickets" in shown
     assert "0 of 2" in shown
+
+
+def test_a_fault_meets_only_calls_with_its_query_and_headers(keva, client):
+    key = keva.create_key()
+    keva.fail(query={"page": "2", "status": "*"}, times=None)
+    keva.drop(request_headers={"authorization": f"*{key[-4:]}"}, times=None)
+    assert [
+        client.get(f"{TICKETS}?{query}").status_code for query in ("page=2&status=open", "page=2", "status=open")
+    ] == [
+        500,
+        200,
+        200,
+    ]
+    with pytest.raises(httpx.TransportError):
+        client.get(TICKETS, headers={"Authorization": f"Bearer {key}"})
+    assert client.get(TICKETS).status_code == 200
+    assert "with page=2 with status=*" in repr(keva.faults()[0])

@@ -1,5 +1,6 @@
 """What the desk was asked, in order."""
 
+import asyncio
 import json
 import threading
 import time
@@ -171,3 +172,29 @@ def test_headers_show_no_key(keva, client):
     headers = keva.requests()[0].headers
     assert headers["Authorization"].endswith("0123456789abcdef0123")
     assert "0123456789" not in repr(headers) + str(headers)
+
+
+@pytest.mark.parametrize(
+    ("wait", "told"),
+    [
+        (lambda keva: keva.wait_for(), "keva.wait_for, "),
+        (lambda keva: keva.wait_for_event(), "keva.wait_for_event, "),
+        (lambda keva: keva.wait_for_delivery(), "keva.wait_for_delivery, "),
+    ],
+)
+def test_a_wait_in_an_event_loop_says_how_to_wait_beside_it(keva, wait, told):
+    async def test():
+        wait(keva)
+
+    with pytest.raises(RuntimeError, match=r"await asyncio\.to_thread\(" + told):
+        asyncio.run(test())
+
+
+def test_waiting_beside_an_event_loop_lets_its_calls_come(keva):
+    async def test():
+        waiting = asyncio.create_task(asyncio.to_thread(keva.wait_for, timeout=10))
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {keva.key}"}) as client:
+            await client.get(keva.url + TICKETS)
+        return await waiting
+
+    assert [request.status for request in asyncio.run(test())] == [200]

@@ -131,3 +131,41 @@ def test_it():
 """
     )
     result.assert_outcomes(passed=1)
+
+
+MISTAKES = [
+    "keva.fail(status='503')",
+    "keva.fail(path='/nowhere')",
+    "keva.ticket('tkt_nope')",
+    "keva.seed(status='new')",
+    "keva.seed([{'id': 'tkt_1'}, {'id': 'tkt_1'}])",
+    "keva.create_key(scopes=['everything'])",
+    "keva.create_workspace('')",
+    "keva.freeze('today')",
+    "keva.wait_for(timeout=0)",
+    "keva.wait_for(count=0)",
+    "keva.webhook('example.com')",
+    "keva.answer('tkt_nope', 'Hello.')",
+    "keva.send('ticket.closed')",
+    "keva.restore(None)",
+]
+
+
+def test_a_mistake_in_a_test_shows_the_tests_line_and_none_of_ours(suite):
+    result = suite("".join(f"def test_{number}(keva):\n    {use}\n\n" for number, use in enumerate(MISTAKES)))
+    result.assert_outcomes(failed=len(MISTAKES))
+    for use in MISTAKES:
+        result.stdout.fnmatch_lines([f">   *{use.replace('[', '[[]')}"])
+    result.stdout.no_re_match_line(r".*(keva/\w+|validation)\.py:\d+")
+
+
+def test_a_bug_of_ours_shows_where_it_is(suite):
+    result = suite(
+        """
+def test_it(keva, monkeypatch):
+    monkeypatch.delattr("keva.testing.sandbox.Sandbox.tickets")
+    keva.tickets()
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines([r".*testing/keva\.py:\d+: AttributeError"])
