@@ -17,6 +17,7 @@ from keva.errors import Invalid
 from keva.limits import MAX_BODY
 from keva.models import ListQuery, NewTicket
 from keva.testing.faults import FaultSpec, RequestMatcher
+from keva.testing.journal import Headers, Request
 from keva.transfer.records import TicketRecord
 from keva.validation import read_object, read_query, validate_query
 from tests.conftest import ROOT
@@ -44,7 +45,8 @@ def query(text):
 
 
 def stars(pattern, path):
-    return lambda: RequestMatcher(["/<any>"], None, pattern)("GET", path)
+    request = Request("GET", path, "", Headers(), b"")
+    return lambda: RequestMatcher(["/<any>"], None, pattern)(request)
 
 
 CASES: dict[str, Callable[[], object]] = {
