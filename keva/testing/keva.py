@@ -179,9 +179,10 @@ class Keva(WebhookMembers):
 
         Requests and faults are forgotten, as by `reset`.
         """
+        sandbox = self._sandbox
         if not isinstance(snapshot, Snapshot):
             raise Invalid(f"{snapshot!r} is not a snapshot: give what snapshot() returned.")
-        self._sandbox.restore(snapshot)
+        sandbox.restore(snapshot)
 
     # What it was asked
 
