@@ -35,9 +35,10 @@ from keva.transfer.exporter import export_tickets
     help="The file that tells which ticket became which, and where to go on.",
 )
 def push_command(db: Path, url: str, file: Path) -> None:
-    """Make the tickets of the database in the Keva at URL, through its API.
+    """Make the database's tickets in the Keva at URL.
 
-    Its key is read from the variable KEVA_REMOTE_KEY. Run again, it goes on where it was, and sends what is new.
+    That goes through its API. Its key is read from the variable KEVA_REMOTE_KEY. Run again, it goes on where it was,
+    and sends what is new.
     """
     remote = _remote(url)
     with tempfile.TemporaryFile(dir=db.resolve().parent) as lines:
@@ -55,9 +56,10 @@ def push_command(db: Path, url: str, file: Path) -> None:
 @click.option("--from", "url", metavar="URL", required=True, help="Such as https://app.keva.support.")
 @click.argument("file", type=FilePath(allow_dash=True), default="-")
 def pull_command(url: str, file: Path) -> None:
-    """Write the tickets of the Keva at URL to FILE, as JSON lines for import, and tell where its answers differ.
+    """Write the tickets of the Keva at URL to FILE.
 
-    Its key is read from the variable KEVA_REMOTE_KEY. Without FILE they go to standard output.
+    They are JSON lines for import, and go to standard output without FILE. Where its answers are not as documented,
+    that is told. Its key is read from the variable KEVA_REMOTE_KEY.
     """
     remote = _remote(url)
     try:

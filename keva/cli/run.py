@@ -32,9 +32,10 @@ _NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as shells have it
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def run_command(context: click.Context, /, seed: Path | None, command: tuple[str, ...]) -> None:
-    """Run COMMAND with a desk for tests, which ends with it: keva run -- npm test.
+    """Run COMMAND with a desk for tests, which ends with it.
 
-    COMMAND finds the desk by KEVA_BASE_URL and KEVA_API_KEY. Its exit status is handed on.
+    For instance: keva run -- npm test. COMMAND finds the desk by KEVA_BASE_URL and KEVA_API_KEY. Its exit status is
+    handed on.
     """
     signals: Signals = context.obj
     with to_stderr(verbose=False), throw_away_folder(signals) as folder, _served(folder, seed) as service:

@@ -48,7 +48,7 @@ def serve_command(
 ) -> None:
     """Serve the API and the inbox (the default command)."""
     if seed and not control:
-        raise click.UsageError("--seed is for a desk for tests: give --control too, or import the file.")
+        raise click.UsageError("--seed (KEVA_SEED) is for a desk for tests: give --control too, or import the file.")
     address = Site(options["host"], site)
     pages = None if no_inbox else address
     options["url_prefix"] = address.path
