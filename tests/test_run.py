@@ -126,7 +126,8 @@ def test_ctrl_c_reaches_the_command_once():
         os.write(terminal, b"\x03")
         while b"got" not in output or not output.endswith(b"\n"):
             output += screen.read(1000)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        status = os.waitpid(child, 0)[1]  # before the terminal is closed, which would be told with SIGHUP
+    assert os.waitstatus_to_exitcode(status) == 3
     assert re.search(rb"got \[(.*)\]", output)[1] == b"2"
 
 

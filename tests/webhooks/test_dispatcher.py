@@ -78,7 +78,8 @@ def desk(tmp_path):
 
 
 def threads():
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("keva-")}
+    """Those that a dispatcher starts."""
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith(("keva-webhooks", "keva-hook_"))}
 
 
 def _create_and_fail(tx):
