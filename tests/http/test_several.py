@@ -82,6 +82,13 @@ def test_a_call_under_way_when_its_application_is_removed_ends_with_its_connecti
     assert ask(server.url) == "first"
 
 
+def test_the_calls_on_one_connection_are_answered_one_after_the_other(server: Server) -> None:
+    with connect(server.add(says("a"))) as connection:
+        for _ in range(20):
+            connection.sendall(GET)
+            assert read_answer(connection).json == "a"
+
+
 def test_an_address_that_cannot_be_had_leaves_nothing_behind(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_left(*_: object) -> None:
         raise OSError(24, "Too many open files")

@@ -146,16 +146,17 @@ def test_one_ends_at_once_though_calls_are_held_and_waited_for(service, main, ma
 
 
 def test_one_that_nobody_calls_ends_by_itself(service, make, monkeypatch):
-    first, second = make(), make()
-    held = service._desks._desks[second.made["id"]].desk
-    with held._used():  # a call that is under way for long
+    held_one, first = make(), make()
+    held = service._desks._desks[held_one.made["id"]].desk
+    with held._used():  # a call that is under way for long, on the desk that was made first
         monkeypatch.setattr(desks, "IDLE_SECONDS", 0.05)
         service._desks.end(make().made["id"])  # which has the one that watches look again
-        wait_until(lambda: set(service._desks._desks) == {second.made["id"]})
+        wait_until(lambda: first.made["id"] not in service._desks._desks)
         with pytest.raises(httpx.ConnectError):
             first.get(TICKETS)
         monkeypatch.undo()
-    assert total(second) == 0
+    assert set(service._desks._desks) == {held_one.made["id"]}
+    assert total(held_one) == 0
 
 
 def test_a_hundred_at_once_take_no_thread_each(service, make):

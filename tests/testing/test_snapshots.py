@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from keva.testing import Keva
-from tests.receiver import Receiver
+from tests.receiver import Receiver, status
 from tests.testing.conftest import NEW, TICKETS
 from tests.testing.test_control import client as control  # noqa: F401
 from tests.testing.test_control import origin, start  # noqa: F401
@@ -65,6 +65,20 @@ def test_webhooks_belong_to_a_state_with_their_functions_and_what_is_due(keva):
         keva.reset()
     assert heard == ["message.created", "message.created"]
     assert keva.deliver() == []
+
+
+def test_what_was_due_to_a_url_is_due_again_without_another_event(keva):
+    with Receiver(lambda *_: status(500)) as receiver:
+        keva.freeze()
+        keva.webhook(receiver.url)
+        keva.answer(keva.seed()["id"], "On its way.")
+        receiver.wait_for(1)
+        prepared = keva.snapshot()
+        keva.reset()
+        receiver.calls.clear()
+        keva.restore(prepared)
+        keva.advance(10)
+        receiver.wait_for(1)
 
 
 def test_what_is_no_snapshot_is_refused(keva):
