@@ -146,10 +146,7 @@ def create(tx: Transaction, caller: Caller, new: NewTicket) -> tuple[str, str]:
             "now": tx.now,
         },
     )
-    first = NewMessage.model_construct(
-        body=new.body, sender_email=new.customer_email, sender_name=new.customer_name, direction="inbound"
-    )
-    _insert_message(tx, seq, ticket_id, first)
+    _insert_message(tx, seq, ticket_id, "inbound", new.customer_email, new.customer_name, new.body)
     events.record(tx, caller, "ticket.created", seq, details={"priority": "medium"})
     return ticket_id, ticket
 
@@ -241,12 +238,23 @@ def add_message(tx: Transaction, caller: Caller, ticket_id: str, new: NewMessage
         {**_reach(caller, ticket_id), "now": tx.now, "waiting": new.direction == "inbound"},
     )
     ticket = _found(row)[0]
-    message, added = _insert_message(tx, ticket, ticket_id, new)
+    message, added = _insert_message(
+        tx, ticket, ticket_id, new.direction, new.sender_email, new.sender_name, new.body, new.body_html
+    )
     events.record(tx, caller, "message.created", ticket, message)
     return added
 
 
-def _insert_message(tx: Transaction, ticket: int, ticket_id: str, new: NewMessage) -> tuple[int, str]:
+def _insert_message(
+    tx: Transaction,
+    ticket: int,
+    ticket_id: str,
+    direction: str,
+    sender_email: str,
+    sender_name: str | None,
+    body: str,
+    body_html: str | None = None,
+) -> tuple[int, str]:
     """Gives the message's seq and its JSON."""
     row: tuple[int, str] = tx.insert(
         "msg",
@@ -259,11 +267,11 @@ def _insert_message(tx: Transaction, ticket: int, ticket_id: str, new: NewMessag
         {
             "ticket": ticket,
             "ticket_id": ticket_id,
-            "direction": new.direction,
-            "sender_email": new.sender_email,
-            "sender_name": new.sender_name,
-            "body": new.body,
-            "body_html": new.body_html,
+            "direction": direction,
+            "sender_email": sender_email,
+            "sender_name": sender_name,
+            "body": body,
+            "body_html": body_html,
             "now": tx.now,
         },
     )

@@ -21,6 +21,7 @@ def _connection() -> sqlite3.Connection:
         _local.connection = sqlite3.connect(sys.argv[1], isolation_level=None)
         _local.connection.row_factory = sqlite3.Row
         _local.connection.execute("PRAGMA synchronous = FULL")
+        _local.connection.execute("PRAGMA foreign_keys = ON")
     return _local.connection
 
 
@@ -40,7 +41,8 @@ def list_tickets(status: str, page: int = 1, per_page: int = 20) -> dict[str, An
         "SELECT * FROM tickets WHERE status = ? ORDER BY seq DESC LIMIT ? OFFSET ?",
         (status, per_page, (page - 1) * per_page),
     )
-    total = _connection().execute("SELECT count(*) FROM tickets WHERE status = ?", (status,)).fetchone()[0]
+    counted = "SELECT ifnull(sum(tickets), 0) FROM ticket_counts WHERE workspace = 0 AND block = -1 AND status = ?"
+    total = _connection().execute(counted, (status,)).fetchone()[0]
     return {"data": [_ticket(row) for row in rows.fetchall()], "pagination": {"page": page, "total": total}}
 
 
@@ -51,14 +53,20 @@ def create_ticket(new: dict[str, Any]) -> dict[str, Any]:
         connection.execute("BEGIN IMMEDIATE")
         seq = connection.execute(
             "INSERT INTO tickets"
-            " (id, workspace, subject, status, priority, customer_email, source, created_at, updated_at)"
-            " VALUES (?, 1, ?, 'open', 'medium', ?, 'api', ?, ?)",
-            (ticket_id, new["subject"], new["customerEmail"], now, now),
+            " (id, workspace, subject, status, priority, customer_email, customer_name, source, created_at, updated_at,"
+            " last_message, waiting)"
+            " VALUES (?, 1, ?, 'open', 'medium', ?, ?, 'api', ?, ?, (SELECT ifnull(max(seq), 0) + 1 FROM messages), 1)",
+            (ticket_id, new["subject"], new["customerEmail"], new.get("customerName"), now, now),
         ).lastrowid
         connection.execute(
-            "INSERT INTO messages (id, ticket, direction, sender_email, body, created_at)"
-            " VALUES (?, ?, 'inbound', ?, ?, ?)",
-            ("msg_" + secrets.token_hex(10), seq, new["customerEmail"], new["body"], now),
+            "INSERT INTO messages (id, ticket, direction, sender_email, sender_name, body, created_at)"
+            " VALUES (?, ?, 'inbound', ?, ?, ?, ?)",
+            ("msg_" + secrets.token_hex(10), seq, new["customerEmail"], new.get("customerName"), new["body"], now),
+        )
+        connection.execute(
+            "INSERT INTO events (id, type, ticket, details, done_by, created_at)"
+            " VALUES (?, 'ticket.created', ?, ?, 'fixed key', ?)",
+            ("evt_" + secrets.token_hex(10), seq, '{"priority":"medium"}', now),
         )
     return {"data": {"id": ticket_id, **json.loads(json.dumps(new))}}
 

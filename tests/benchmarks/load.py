@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 KEY = "keva_live_benchmark"
@@ -19,22 +20,42 @@ CONNECTIONS = 8
 _SERVER_CORE, LOAD_CORE = "0", "1"
 
 
-@dataclass
-class Figure:
-    """Requests a second over several rounds, and the 99th percentile of their latency in ms."""
+class Round(NamedTuple):
+    """Requests a second, median and 99th percentile of their latency in ms, and how many were answered."""
 
-    rates: list[float]
+    rate: float
     p50: float
     p99: float
+    answered: int
+
+
+@dataclass
+class Figure:
+    """Several rounds of one call."""
+
+    rounds: list[Round]
 
     @property
     def rate(self) -> float:
-        return statistics.median(self.rates)
+        return statistics.median(round.rate for round in self.rounds)
+
+    @property
+    def p50(self) -> float:
+        return statistics.median(round.p50 for round in self.rounds)
+
+    @property
+    def p99(self) -> float:
+        return statistics.median(round.p99 for round in self.rounds)
+
+    @property
+    def answered(self) -> int:
+        return sum(round.answered for round in self.rounds)
 
     @property
     def noise(self) -> float:
         """How far the rounds lie apart, as a share of their median."""
-        return (max(self.rates) - min(self.rates)) / self.rate
+        rates = [round.rate for round in self.rounds]
+        return (max(rates) - min(rates)) / self.rate
 
 
 @contextmanager
@@ -62,8 +83,8 @@ def ceiling(threads: int = 4) -> list[str]:
     return [sys.executable, "-m", "tests.benchmarks.ceiling", str(threads)]
 
 
-def measure(url: str, seconds: int, script: str = "", connections: int = CONNECTIONS) -> tuple[float, float, float]:
-    """Requests a second, median and 99th percentile in ms; RuntimeError when an answer was no success."""
+def measure(url: str, seconds: int, script: str = "", connections: int = CONNECTIONS) -> Round:
+    """RuntimeError when an answer was no success."""
     command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:  # which wrk reads once more for its thread
@@ -73,23 +94,17 @@ def measure(url: str, seconds: int, script: str = "", connections: int = CONNECT
     if "Non-2xx" in told or "Socket errors" in told:
         raise RuntimeError(told)
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
-    return rate, _ms(told, "50%"), _ms(told, "99%")
+    answered = int(re.search(r"(\d+) requests in", told)[1])
+    return Round(rate, _ms(told, "50%"), _ms(told, "99%"), answered)
 
 
 def in_turn(sides: dict[str, tuple[str, str]], rounds: int, seconds: int) -> dict[str, Figure]:
     """The sides, each a URL and a script, measured in turn, so that what slows the machine slows all of them."""
-    taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in sides}
+    figures = {name: Figure([]) for name in sides}
     for _ in range(rounds):
         for name, (url, script) in sides.items():
-            taken[name].append(measure(url, seconds, script))
-    return {
-        name: Figure(
-            [rate for rate, _, _ in rows],
-            statistics.median(p50 for _, p50, _ in rows),
-            statistics.median(p99 for _, _, p99 in rows),
-        )
-        for name, rows in taken.items()
-    }
+            figures[name].rounds.append(measure(url, seconds, script))
+    return figures
 
 
 def needed(tool: str) -> None:
@@ -116,14 +131,15 @@ wrk.body = '{"subject": "Order not delivered", "customerEmail": "customer@exampl
   '"customerName": "Jane Smith",' ..
   ' "body": "My order #12345 was supposed to arrive yesterday but I havent received it yet."}'
 """
-# Every second change is a real one.
+# Each one is real: no two give the ticket the same assignee.
 CHANGE = """
 wrk.method = "PATCH"
 local count = 0
 request = function()
   count = count + 1
   local status = count % 2 == 0 and "pending" or "open"
-  return wrk.format(nil, nil, nil, '{"status": "' .. status .. '"}')
+  local assignee = os.time() .. "-" .. count
+  return wrk.format(nil, nil, nil, '{"status": "' .. status .. '", "assignedTo": "' .. assignee .. '"}')
 end
 """
 ADD = """

@@ -38,7 +38,7 @@ def _creates(db: Path, url: str | None, receiver: str, seconds: int) -> float:
     if url:
         _command("webhooks", "create", f"{url}/keva", "--db", str(db))
     with load.running(load.keva(db)) as origin:
-        rate, _, _ = load.measure(f"{origin}/api/v1/tickets", seconds, load.CREATE)
+        rate = load.measure(f"{origin}/api/v1/tickets", seconds, load.CREATE).rate
         before = -1
         while before != (before := _received(receiver)[0]):
             time.sleep(0.3)
