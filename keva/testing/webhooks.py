@@ -156,7 +156,7 @@ class DeskWebhooks:
         self.receivers.clear()
 
     def put_back(self, receivers: Mapping[str, Receiver]) -> None:
-        """The functions of the webhooks that are there again; to URLs it goes on sending."""
+        """The webhooks that there were are there again, with these functions; to URLs it goes on sending."""
         self.receivers.update(receivers)
         self._dispatcher.start()
 
