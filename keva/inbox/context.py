@@ -6,12 +6,15 @@ from typing import cast
 
 from flask import current_app, g
 
+from keva.errors import NotFound
+from keva.identity import Caller
 from keva.inbox.attempts import Attempts
 from keva.inbox.journal import Journal
 from keva.inbox.site import Site
 from keva.people import User
 from keva.search.index import SearchIndex
 from keva.storage.database import Database
+from keva.storage.transaction import Reader
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,15 @@ def database() -> Database:
 def user() -> User:
     """Who is signed in, on every page that is not public."""
     return cast(User, g.user)
+
+
+def caller_in(reader: Reader, workspace_id: str) -> Caller:
+    """The user, in that workspace alone unless it is empty; NotFound where it is out of reach."""
+    caller = user().caller
+    try:
+        return caller.within(reader, workspace_id) if workspace_id else caller
+    except NotFound as error:  # whose sentence is for programs
+        raise NotFound("There is no such workspace that you reach: go on from the list of tickets.") from error
 
 
 def signed_in() -> User | None:

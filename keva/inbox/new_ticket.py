@@ -4,7 +4,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from keva import forms, tickets, workspaces
 from keva.errors import Invalid
-from keva.inbox.context import database, user
+from keva.inbox.context import caller_in, database, user
 from keva.inbox.fields import form_id, text
 from keva.inbox.responses import see
 from keva.models import NewTicket
@@ -33,7 +33,7 @@ def create() -> Response:
     except Invalid as error:
         return _page({**typed, "form": form}, 400, {detail["field"]: detail["message"] for detail in error.details})
     with database().write() as tx:
-        caller = user().caller.within(tx, typed["workspace"]) if typed["workspace"] else user().caller
+        caller = caller_in(tx, typed["workspace"])
         sent = forms.digest(user().id, form, typed)
         ticket_id = forms.ticket_of(tx, sent)
         if ticket_id is None:

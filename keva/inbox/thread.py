@@ -56,15 +56,18 @@ def reply(ticket_id: str) -> Response:
         draft.wrong = f"The reply {error.details[0]['message']}."
         return _page(ticket_id, draft, 400)
     with database().write() as tx:
-        sent = forms.digest(user().id, draft.form, {"body": draft.body, "ticket": ticket_id})
+        typed = {"body": draft.body, "ticket": ticket_id}
+        sent = forms.digest(user().id, draft.form, typed)
+        changed = forms.digest(user().id, draft.form, typed | {"then": status})
         ticket = _reached(tx, ticket_id)
         done = forms.ticket_of(tx, sent) is not None
         steps = [] if done else _by_others(tx, ticket)
         if not done and not steps:
             tickets.add_message(tx, user().caller, ticket_id, message)
             forms.record(tx, sent, ticket_id)
-        if change and not steps:  # also when the message was sent before, by another of the form's buttons
+        if change and not steps and forms.ticket_of(tx, changed) is None:  # another of its buttons may have sent it
             tickets.update(tx, user().caller, ticket_id, change)
+            forms.record(tx, changed, ticket_id)
     if steps:
         return _page(ticket_id, draft, 409, steps)
     return see(f"/inbox/{ticket_id}?sent={draft.form}#last")

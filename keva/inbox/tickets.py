@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from keva import conversations, history, workspaces
 from keva.identity import Caller
 from keva.inbox.access import fragment
-from keva.inbox.context import database, inbox, user
+from keva.inbox.context import caller_in, database, inbox, user
 from keva.inbox.fields import number
 from keva.inbox.lists import View
 from keva.inbox.names import Names
@@ -37,7 +37,7 @@ def show_list() -> str:
     """Tickets by their last message."""
     view = View.of(request.args)
     with database().snapshot() as reader:
-        caller = within(reader, view)
+        caller = caller_in(reader, view.workspace)
         since = history.newest(reader)  # before all else, so that nothing is shown by nobody
         page = _listed(reader, caller, view) if not view.search else None
         counts = conversations.counts(reader, caller, view.filter(user())) if page else None
@@ -55,16 +55,10 @@ def news() -> Response:
     """The number of tickets and messages since the event `after`, to be shown when asked; 204 where there are none."""
     view = View.of(request.args)
     with database().read() as reader:
-        found = history.news(reader, within(reader, view), number(request.args.get("after", "")))
+        found = history.news(reader, caller_in(reader, view.workspace), number(request.args.get("after", "")))
     if not found.tickets and not found.messages:
         return Response(status=204)
     return Response(render_template("_news.html", news=found, address=view.with_()))
-
-
-def within(reader: Reader, view: View) -> Caller:
-    """The user, in the workspace that the view names; NotFound where it is out of reach."""
-    caller = user().caller
-    return caller.within(reader, view.workspace) if view.workspace else caller
 
 
 def _workspaces(reader: Reader) -> list[dict[str, Any]]:

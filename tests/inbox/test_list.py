@@ -6,7 +6,7 @@ import pytest
 
 from keva.inbox import tickets
 from tests.inbox.conftest import Desk
-from tests.inbox.pages import change, create, link, listed, say
+from tests.inbox.pages import NEW, change, create, link, listed, say
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,9 @@ def test_a_workspace_is_chosen_by_who_reaches_several(desk, client):
     )
     page = client.get("/inbox").text
     assert listed(client.get(link(page, "Sales")).text) == [made.json()["data"]["id"]]
-    assert client.get("/inbox?workspace=ws_none").status_code == 404
+    for page in (client.get("/inbox?workspace=ws_none"), client.post("/inbox/new", data=NEW | {"workspace": "ws_none"})):
+        assert page.status_code == 404
+        assert "There is no such workspace that you reach" in page.text
     with desk.client(desk.user("Sue", second)) as sue:
         page = sue.get("/inbox").text
         assert listed(page) == [made.json()["data"]["id"]]

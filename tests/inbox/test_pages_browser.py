@@ -133,6 +133,29 @@ def test_a_draft_that_arrived_all_the_same_is_not_stored_twice(desk, browse):
     assert len(messages(desk, made)) == 2
 
 
+@pytest.mark.parametrize("typed_last", ["Sent.", "Not sent."])
+def test_a_reply_sent_from_one_tab_leaves_what_is_typed_in_another(desk, browse, typed_last):
+    made = create(desk, subject="Two tabs")
+    first = browse(desk)
+    first.goto(f"/inbox/{made}")
+    first.locator("#body").fill("Sent.")
+    second = first.context.new_page()
+    second.goto(f"/inbox/{made}")
+    assert second.locator("#body").input_value() == "Sent."  # kept in this browser, and so the start of the other
+    second.locator("#body").fill("Not sent.")
+    if typed_last == "Sent.":
+        first.locator("#body").fill("Sent.")
+    first.get_by_role("button", name="Send", exact=True).click()
+    first.wait_for_url("**sent=*")
+    second.wait_for_function("Object.values(localStorage).some((draft) => draft.includes('Not sent.'))")
+    second.reload()
+    assert second.locator("#body").input_value() == "Not sent."
+    second.get_by_role("button", name="Send", exact=True).click()
+    second.wait_for_url("**sent=*")
+    assert second.locator("#body").input_value() == ""
+    assert [one["body"] for one in messages(desk, made)][1:] == ["Sent.", "Not sent."]
+
+
 def test_another_user_of_the_same_browser_sees_no_draft(desk, browse):
     made = create(desk)
     page = browse(desk, desk.user("First"))

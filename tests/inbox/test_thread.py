@@ -53,6 +53,9 @@ def test_a_reply_sent_twice_is_stored_once_and_another_one_of_the_same_form_is_s
     assert reply(client, page, made, "Once.", then="solved").status_code == 303
     assert len(messages(desk, made)) == 3
     assert ticket(desk, made)["status"] == "solved"
+    change(desk, made, status="open")
+    assert reply(client, page, made, "Once.", then="solved").status_code == 303
+    assert ticket(desk, made)["status"] == "open"  # what was carried out is not, once more
     say(desk, made, "Me too.")  # which is no reason to doubt what has arrived
     assert reply(client, page, made, "Once.").status_code == 303
 

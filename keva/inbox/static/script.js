@@ -47,11 +47,19 @@ for (const form of all("form[data-draft]")) {
   const fields = () => all("textarea, input:not([type=hidden]), select", form);
   const old = kept.read(localStorage, name);
   if (old && fields().every((field) => !field.value || field.tagName === "SELECT")) restore(form, old, fields());
-  form.addEventListener("input", () => {
+  const keep = () => {
     const values = Object.fromEntries(fields().map((field) => [field.name, field.value]));
     const typed = fields().some((field) => field.value && field.tagName !== "SELECT");
     if (typed) kept.write(localStorage, name, { form: form.elements.form.value, values });
     else kept.drop(localStorage, name);
+  };
+  form.addEventListener("input", () => {
+    form.elements.form.value = form.dataset.fresh ?? form.elements.form.value; // what was kept is another text now
+    keep();
+  });
+  // Another tab has sent its own text, which was kept in the place of this one.
+  window.addEventListener("storage", ({ key, newValue, oldValue }) => {
+    if (key === name && !newValue && JSON.parse(oldValue).form !== form.elements.form.value) keep();
   });
 }
 
