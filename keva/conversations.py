@@ -95,6 +95,21 @@ def by_seq(reader: Reader, caller: Caller, tickets: list[int]) -> list[dict[str,
     )
 
 
+def assignees(reader: Reader) -> list[str]:
+    """Everybody whom a ticket is assigned to: ids of users, or what a program wrote; one step of the index for each."""
+    rows = reader.all(
+        """
+        WITH RECURSIVE assignees (name) AS (
+          SELECT min(assigned_to) FROM tickets WHERE assigned_to IS NOT NULL
+          UNION ALL
+          SELECT (SELECT min(assigned_to) FROM tickets WHERE assigned_to > name) FROM assignees WHERE name IS NOT NULL
+        )
+        SELECT name FROM assignees WHERE name IS NOT NULL
+        """
+    )
+    return [name for (name,) in rows]
+
+
 def counts(reader: Reader, caller: Caller, wanted: Filter) -> dict[str, int]:
     """How many tickets each status has under the rest of the filter, and how many wait under any status.
 

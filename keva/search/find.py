@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from keva import people
+from keva import conversations, people
 from keva.conversations import NEWEST, Filter
 from keva.identity import Caller
 from keva.search.index import SearchIndex
@@ -68,17 +68,17 @@ def of_customer(index: SearchIndex, caller: Caller, email: str, limit: int) -> l
 
 
 def _assignees(database: Database, caller: Caller, named: set[str]) -> list[str]:
-    """What `assigned:` means: the text itself, the caller ("me"), and users of such a name or email."""
+    """Whom `assigned:` means: the text itself, the caller ("me"), and users of such a name or email."""
     found = set(named) - {NOBODY}
     if not found:
         return []
     with database.read() as reader:
-        users = people.colleagues(reader, caller)
+        users, assignees = people.colleagues(reader, caller), conversations.assignees(reader)
     for user in users:
         shown = f"{user.name} {user.email}".casefold()
         if any(name in shown or (name == "me" and user.id == caller.key) for name in named):
             found.add(user.id.casefold())
-    return sorted(found)
+    return [name for name in assignees if name.casefold() in found]
 
 
 def _search(connection: sqlite3.Connection, statement: Statement, start: int, limit: int, indexed: float) -> Found:
@@ -87,6 +87,7 @@ def _search(connection: sqlite3.Connection, statement: Statement, start: int, li
     connection.set_progress_handler(lambda: time.perf_counter() > end, _STEPS)
     found: dict[int, int] = {}
     try:
+        statement.narrow(connection)
         for seq, ticket in _matches(connection, statement, start):
             if ticket not in found and (start == NEWEST or not statement.has_newer(connection, ticket, start)):
                 found[ticket] = seq

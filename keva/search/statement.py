@@ -4,12 +4,13 @@ import json
 import sqlite3
 from typing import Any
 
-from keva.conversations import Filter
+from keva.conversations import NEWEST, Filter
 from keva.identity import Caller
 from keva.search.query import NOBODY, Query
-from keva.search.tables import PART, parts
+from keva.search.tables import PART, parts, span
 
 ROWS = 200  # matching messages that are read at once
+FEW = 1000  # tickets whose messages are looked up, instead of all messages read until a page is full
 
 
 class Statement:
@@ -21,12 +22,19 @@ class Statement:
         if query.match and caller.workspace is not None:  # among many of others the few are found at once
             self._values["match"] = f'{query.match} workspace : "w{caller.workspace}"'
         self._words = query.match is not None
-        self._one_of("status", query.status)
-        self._one_of("priority", query.priority)
+        self._indexed = [] if caller.workspace is None else ["workspace = :workspace"]
+        self._few: list[int] | None = None  # the messages of few tickets, which alone are read
+        self._days = query.after, query.before
+        self._begin, self._end = 0, NEWEST
+        if query.status:
+            one_of = "tickets.status IN (SELECT value FROM json_each(:status))"
+            self._require_indexed(one_of, {"status": json.dumps(list(query.status))})
+        self._priority(query.priority)
         self._assigned(query.assigned, assigned_to)
         for number, tag in enumerate(sorted(query.tags)):
-            self.require(
-                f"EXISTS (SELECT 1 FROM json_each(tags) WHERE casefold(value) = :tag{number})", {f"tag{number}": tag}
+            self._require_indexed(
+                f"tags <> '[]' AND EXISTS (SELECT 1 FROM json_each(tags) WHERE casefold(value) = :tag{number})",
+                {f"tag{number}": tag},
             )
         if query.before:
             self.require("messages.created_at < :until", {"until": query.before})
@@ -36,11 +44,11 @@ class Statement:
     def within(self, wanted: Filter) -> None:
         """Of the tickets of that filter alone."""
         if wanted.status:
-            self.require("tickets.status = :wanted_status", {"wanted_status": wanted.status})
+            self._require_indexed("tickets.status = :wanted_status", {"wanted_status": wanted.status})
         if wanted.waiting:
             self.require("waiting = 1", {})
         if wanted.assigned_to is not None:
-            self.require("assigned_to = :wanted_assignee", {"wanted_assignee": wanted.assigned_to})
+            self._require_indexed("assigned_to = :wanted_assignee", {"wanted_assignee": wanted.assigned_to})
         if wanted.unassigned:
             self.require("assigned_to IS NULL", {})
 
@@ -48,9 +56,24 @@ class Statement:
         self._conditions.append(condition)
         self._values.update(values)
 
+    def narrow(self, connection: sqlite3.Connection) -> None:
+        """Finds out which messages need not be read: those outside the days, and where one filter leaves few tickets,
+        those of all others."""
+        if any(self._days):
+            self._begin, self._end = span(connection, *self._days)
+        for condition in self._indexed:
+            sql = f"SELECT seq FROM desk.tickets WHERE {condition} LIMIT {FEW + 1}"
+            tickets = [seq for (seq,) in connection.execute(sql, self._values)]
+            if len(tickets) <= FEW:
+                self._look_only_at(connection, tickets)
+                return
+
     def parts(self, connection: sqlite3.Connection, before: int) -> list[int]:
         """The tables of words to read, in turn; one pass, over no table, where there are no words."""
-        return [part for part in parts(connection) if part * PART < before] if self._words else [0]
+        if not self._words:
+            return [0]
+        there = [part for part in parts(connection) if part * PART < before]
+        return there if self._few is None else [part for part in there if part in {seq // PART for seq in self._few}]
 
     def newest(self, connection: sqlite3.Connection, part: int, before: int) -> list[tuple[int, int]]:
         """The next matching messages of that table, each with its ticket, the newest first."""
@@ -59,8 +82,11 @@ class Statement:
         if self._words:
             seq = f"{words}.rowid"
             source = f"{words} CROSS JOIN desk.messages ON messages.seq = {seq} AND {words} MATCH :match"
+        condition = f"{seq} >= :begin AND {seq} < :before"
+        if self._few is not None:  # the + keeps FTS5 from looking up each of them by itself
+            condition += f" AND {'+' if self._words else ''}{seq} IN (SELECT value FROM json_each(:few))"
         end = f"ORDER BY {seq} DESC LIMIT {ROWS}"
-        return self._run(connection, source, f"{seq} < :before", end, before=before)
+        return self._run(connection, source, condition, end, begin=self._begin, before=min(before, self._end))
 
     def has_newer(self, connection: sqlite3.Connection, ticket: int, since: int) -> bool:
         """True when a message of the ticket matches too that is not below the seq `since`."""
@@ -85,16 +111,29 @@ class Statement:
             self._values | values,
         ).fetchall()
 
-    def _one_of(self, column: str, values: set[str]) -> None:
-        if values:
-            self.require(f"{column} IN (SELECT value FROM json_each(:{column}))", {column: json.dumps(sorted(values))})
+    def _require_indexed(self, condition: str, values: dict[str, Any]) -> None:
+        """What an index of the tickets answers alone."""
+        self.require(condition, values)
+        self._indexed.append(condition)
 
-    def _assigned(self, named: set[str], ids: list[str]) -> None:
-        if named:
-            nobody = " OR assigned_to IS NULL" if NOBODY in named else ""
-            self.require(
-                f"(casefold(assigned_to) IN (SELECT value FROM json_each(:ids)){nobody})", {"ids": json.dumps(ids)}
-            )
+    def _look_only_at(self, connection: sqlite3.Connection, tickets: list[int]) -> None:
+        sql = "SELECT seq FROM desk.messages WHERE ticket IN (SELECT value FROM json_each(?))"
+        self._few = [seq for (seq,) in connection.execute(sql, (json.dumps(tickets),))]
+        self._values["few"] = json.dumps(self._few)
+
+    def _priority(self, wanted: set[str]) -> None:
+        one_of, values = "priority IN (SELECT value FROM json_each(:priority))", {"priority": json.dumps(list(wanted))}
+        if "medium" in wanted:  # which most tickets have, and no index
+            self.require(one_of, values)
+        elif wanted:
+            self._require_indexed(f"{one_of} AND priority <> 'medium'", values)
+
+    def _assigned(self, named: set[str], assignees: list[str]) -> None:
+        one_of, values = "assigned_to IN (SELECT value FROM json_each(:assignees))", {"assignees": json.dumps(assignees)}
+        if NOBODY in named:
+            self.require(f"({one_of} OR assigned_to IS NULL)", values)
+        elif named:
+            self._require_indexed(one_of, values)
 
 
 def _looked_up(part: int) -> str:

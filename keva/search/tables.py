@@ -14,12 +14,14 @@ from keva.search import words
 
 BATCH = 500  # messages in one transaction
 PART = 100_000  # messages in one table of words
+BLOCK = 1000  # messages whose earliest and latest time are kept: an import may bring old ones at any time
 # Marks of vowels and of a vowel's absence are parts of words in the scripts of India and around it.
 _TOKENS = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
 _WORDS = f"""
 CREATE VIRTUAL TABLE IF NOT EXISTS words_{{part}} USING fts5(
   subject, people, body, workspace, content='', columnsize=0, tokenize="{_TOKENS}")
 """
+_DAYS = "CREATE TABLE days (block INTEGER PRIMARY KEY, earliest TEXT NOT NULL, latest TEXT NOT NULL)"
 _UPTO = "CREATE TABLE upto (desk TEXT NOT NULL, erased INTEGER NOT NULL, seq INTEGER NOT NULL, message TEXT)"
 
 
@@ -40,6 +42,7 @@ def drop_erased(connection: sqlite3.Connection) -> None:
     try:
         for part in parts(connection):
             connection.execute(f"DROP TABLE words_{part}")
+        connection.execute("DROP TABLE days")
         connection.execute("DROP TABLE upto")
         _make(connection)
         connection.execute("COMMIT")
@@ -52,6 +55,7 @@ def drop_erased(connection: sqlite3.Connection) -> None:
 
 def _make(connection: sqlite3.Connection) -> None:
     connection.execute(_WORDS.format(part=0))
+    connection.execute(_DAYS)
     connection.execute(_UPTO)
     connection.execute(
         """
@@ -64,6 +68,18 @@ def parts(connection: sqlite3.Connection) -> list[int]:
     """The numbers of the tables of words, the newest first: each has the messages from PART times it on."""
     rows = connection.execute("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'").fetchall()
     return sorted((int(name.removeprefix("words_")) for (name,) in rows), reverse=True)
+
+
+def span(connection: sqlite3.Connection, since: str | None, until: str | None) -> tuple[int, int]:
+    """The seqs from and up to which all messages lie that are not before `since` and before `until`."""
+    first, last = connection.execute(
+        """
+        SELECT min(block), max(block) FROM days
+        WHERE (:since IS NULL OR latest >= :since) AND (:until IS NULL OR earliest < :until)
+        """,
+        {"since": since, "until": until},
+    ).fetchone()
+    return (0, 0) if first is None else (first * BLOCK, (last + 1) * BLOCK)
 
 
 def is_of_this_desk(connection: sqlite3.Connection) -> bool:
@@ -115,6 +131,14 @@ def _store(connection: sqlite3.Connection, rows: list[Any]) -> int:
     connection.execute(_WORDS.format(part=part))
     connection.executemany(
         f"INSERT INTO words_{part} (rowid, subject, people, body, workspace) VALUES (?, ?, ?, ?, ?)", map(_row, rows)
+    )
+    connection.execute(
+        f"""
+        INSERT INTO days SELECT seq / {BLOCK}, min(created_at), max(created_at)
+        FROM desk.messages WHERE seq BETWEEN ? AND ? GROUP BY 1
+        ON CONFLICT DO UPDATE SET earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest)
+        """,
+        (rows[0][0], rows[-1][0]),
     )
     connection.execute("UPDATE upto SET seq = ?, message = ?", rows[-1][:2])
     return int(rows[-1][0])

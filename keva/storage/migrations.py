@@ -244,5 +244,8 @@ END;
 CREATE TRIGGER event_deleted AFTER DELETE ON events BEGIN
   UPDATE erased SET events = max(events, old.seq);
 END;
+
+CREATE INDEX tickets_of_priority ON tickets (priority) WHERE priority <> 'medium';
+CREATE INDEX tickets_with_tags   ON tickets (tags) WHERE tags <> '[]';
 """,
 }
