@@ -10,6 +10,17 @@ from keva.search.query import NOBODY, Query
 from keva.search.tables import PART, parts, span
 
 ROWS = 200  # matching messages that are read at once
+# The different lists of tags, one step of the index for each, since many tickets have the same.
+_TAGGED = """
+WITH RECURSIVE lists (tags) AS (
+  SELECT min(tags) FROM desk.tickets WHERE tags <> '[]'
+  UNION ALL
+  SELECT (SELECT min(tags) FROM desk.tickets WHERE tags <> '[]' AND tags > lists.tags) FROM lists
+  WHERE tags IS NOT NULL
+)
+SELECT seq FROM lists CROSS JOIN desk.tickets ON tickets.tags = lists.tags AND tickets.tags <> '[]'
+WHERE EXISTS (SELECT 1 FROM json_each(lists.tags) WHERE casefold(value) = :{name})
+"""
 FEW = 1000  # tickets whose messages are looked up, instead of all messages read until a page is full
 
 
@@ -22,20 +33,21 @@ class Statement:
         if query.match and caller.workspace is not None:  # among many of others the few are found at once
             self._values["match"] = f'{query.match} workspace : "w{caller.workspace}"'
         self._words = query.match is not None
-        self._indexed = [] if caller.workspace is None else ["workspace = :workspace"]
+        self._indexed: list[str] = []  # the tickets that each filter leaves, where an index gives them
+        if caller.workspace is not None:
+            self._indexed.append("SELECT seq FROM desk.tickets WHERE workspace = :workspace")
         self._few: list[int] | None = None  # the messages of few tickets, which alone are read
         self._days = query.after, query.before
         self._begin, self._end = 0, NEWEST
-        if query.status:
-            one_of = "tickets.status IN (SELECT value FROM json_each(:status))"
-            self._require_indexed(one_of, {"status": json.dumps(list(query.status))})
         self._priority(query.priority)
         self._assigned(query.assigned, assigned_to)
         for number, tag in enumerate(sorted(query.tags)):
-            self._require_indexed(
-                f"tags <> '[]' AND EXISTS (SELECT 1 FROM json_each(tags) WHERE casefold(value) = :tag{number})",
-                {f"tag{number}": tag},
-            )
+            name = f"tag{number}"
+            self.require(f"EXISTS (SELECT 1 FROM json_each(tags) WHERE casefold(value) = :{name})", {name: tag})
+            self._indexed.append(_TAGGED.format(name=name))
+        if query.status:
+            one_of = "tickets.status IN (SELECT value FROM json_each(:status))"
+            self._require_indexed(one_of, {"status": json.dumps(list(query.status))})
         if query.before:
             self.require("messages.created_at < :until", {"until": query.before})
         if query.after:
@@ -61,9 +73,8 @@ class Statement:
         those of all others."""
         if any(self._days):
             self._begin, self._end = span(connection, *self._days)
-        for condition in self._indexed:
-            sql = f"SELECT seq FROM desk.tickets WHERE {condition} LIMIT {FEW + 1}"
-            tickets = [seq for (seq,) in connection.execute(sql, self._values)]
+        for left in self._indexed:
+            tickets = [seq for (seq,) in connection.execute(f"{left} LIMIT {FEW + 1}", self._values)]
             if len(tickets) <= FEW:
                 self._look_only_at(connection, tickets)
                 return
@@ -72,7 +83,7 @@ class Statement:
         """The tables of words to read, in turn; one pass, over no table, where there are no words."""
         if not self._words:
             return [0]
-        there = [part for part in parts(connection) if part * PART < before]
+        there = [part for part in parts(connection) if self._begin // PART <= part < min(before, self._end) / PART]
         return there if self._few is None else [part for part in there if part in {seq // PART for seq in self._few}]
 
     def newest(self, connection: sqlite3.Connection, part: int, before: int) -> list[tuple[int, int]]:
@@ -114,7 +125,7 @@ class Statement:
     def _require_indexed(self, condition: str, values: dict[str, Any]) -> None:
         """What an index of the tickets answers alone."""
         self.require(condition, values)
-        self._indexed.append(condition)
+        self._indexed.append(f"SELECT seq FROM desk.tickets WHERE {condition}")
 
     def _look_only_at(self, connection: sqlite3.Connection, tickets: list[int]) -> None:
         sql = "SELECT seq FROM desk.messages WHERE ticket IN (SELECT value FROM json_each(?))"
