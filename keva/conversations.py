@@ -27,6 +27,8 @@ _COLUMNS = (
     "assigned_to",
     "waiting",
     "last_message",
+    "message",
+    "message_seq",
     "direction",
     "said",
     "said_at",
@@ -81,17 +83,17 @@ def list_page(
     )
 
 
-def by_seq(reader: Reader, caller: Caller, tickets: list[int]) -> list[dict[str, Any]]:
-    """The tickets with those seqs, as a page has them, in the order given."""
+def by_message(reader: Reader, caller: Caller, messages: list[int]) -> list[dict[str, Any]]:
+    """The tickets of the messages with those seqs, as a page has them, each with that message, in the order given."""
     return _rows(
         reader,
         f"""
-        SELECT {_SHOWN} FROM json_each(:tickets) AS given JOIN tickets ON tickets.seq = given.value
-        JOIN messages ON messages.seq = tickets.last_message
+        SELECT {_SHOWN} FROM json_each(:messages) AS given JOIN messages ON messages.seq = given.value
+        JOIN tickets ON tickets.seq = ticket
         WHERE :workspace IS NULL OR workspace = :workspace
         ORDER BY given.key
         """,
-        {"workspace": caller.workspace, "tickets": str(tickets)},
+        {"workspace": caller.workspace, "messages": str(messages)},
     )
 
 
@@ -143,7 +145,7 @@ def _exact_counts(reader: Reader, caller: Caller) -> dict[str, int]:
 
 
 _SHOWN = f"""tickets.id, subject, status, priority, customer_email, customer_name, assigned_to, waiting, last_message,
-          direction, substr(body, 1, {PREVIEW}), messages.created_at"""
+          messages.id, messages.seq, direction, substr(body, 1, {PREVIEW}), messages.created_at"""
 
 
 def _rows(reader: Reader, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:

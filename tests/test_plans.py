@@ -3,13 +3,17 @@
 import io
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 
 from keva import conversations, identity, tickets, workspaces
 from keva.identity import SCOPES, Caller, Keyring
 from keva.models import ListQuery, NewMessage, NewTicket, TicketChange
+from keva.search.find import find
+from keva.search.index import SearchIndex
+from keva.search.query import parse
+from keva.search.statement import FEW
 from keva.storage import schema
 from keva.storage.database import Database
 from keva.storage.transaction import Reader
@@ -167,6 +171,30 @@ def test_what_would_make_the_totals_untrue_is_refused(database, sql):
 
 
 # The inbox
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("priority:urgent refund", "tickets_of_priority (priority=?)"),
+        ("tag:rare", "tickets_with_tags (tags=?)"),
+        ("assigned:user_1", "tickets_of_assignee (assigned_to=?)"),
+        ("status:pending", "tickets_with_status (status=?)"),
+    ],
+)
+def test_a_search_asks_an_index_of_the_tickets_what_its_filter_leaves(database, monkeypatch, text, index):
+    words, ran = SearchIndex(database.path), []
+    words.catch_up(60)
+    with words.reading() as connection:
+        connection.set_trace_callback(ran.append)
+        monkeypatch.setattr(words, "reading", lambda: nullcontext(connection))
+        find(words, database, EVERYTHING, parse(text))
+        [sql] = [sql for sql in ran if sql.endswith(f"LIMIT {FEW + 1}")]
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
+    words.close()
+    assert [step for step in plan if step.endswith(index)], plan
+    assert [step for step in plan if "SCAN tickets" in step or "TEMP B-TREE" in step] == []
+
 
 INBOX_FILTERS = [
     conversations.Filter(),

@@ -172,8 +172,9 @@ def _others(ticket: dict[str, Any]) -> list[dict[str, Any]]:
     """The customer's last other tickets, none where there is no index to find them in."""
     caller = user().caller
     try:
-        seqs = of_customer(inbox().search, caller, ticket["customer_email"], OTHERS + 1)
+        last = of_customer(inbox().search, caller, ticket["customer_email"], OTHERS + 1)
     except IndexMissing:
         return []
     with database().read() as reader:
-        return conversations.by_seq(reader, caller, [seq for seq in seqs if seq != ticket["seq"]][:OTHERS])
+        found = conversations.by_message(reader, caller, last)
+    return [other for other in found if other["id"] != ticket["id"]][:OTHERS]

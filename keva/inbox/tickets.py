@@ -85,4 +85,4 @@ def _found(caller: Caller, view: View) -> Page:
     elif found.cut:
         notice = "This takes too long: there may be more. Add a word, and there will be fewer."
     with database().read() as reader:
-        return Page(conversations.by_seq(reader, caller, found.tickets), found.before, notice)
+        return Page(conversations.by_message(reader, caller, found.messages), found.before, notice)

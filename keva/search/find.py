@@ -21,12 +21,12 @@ _STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 
 @dataclass(frozen=True)
 class Found:
-    """The seqs of tickets, and where the next page begins, None at the end.
+    """The seqs of messages, the newest match of each ticket, and where the next page begins, None at the end.
 
     `indexed` is the share of all messages that could be searched; `cut` tells that it took too long and was ended.
     """
 
-    tickets: list[int]
+    messages: list[int]
     before: int | None = None
     indexed: float = 1.0
     cut: bool = False
@@ -57,14 +57,14 @@ def find(
 
 
 def of_customer(index: SearchIndex, caller: Caller, email: str, limit: int) -> list[int]:
-    """The customer's tickets with the newest messages; an index of all emails would cost every create."""
+    """The last messages of the customer's tickets, the newest first; an index of all emails would cost every create."""
     if index.catch_up(_GLANCE_SECONDS) < 1:
         index.fill_in_background()
     quoted = email.replace('"', '""')
     statement = Statement(caller, Query(match=f'{{people}} : "{quoted}"'), [])
     statement.require("customer_email = :customer COLLATE NOCASE", {"customer": email})
     with index.reading() as connection:
-        return _search(connection, statement, NEWEST, limit, 1.0).tickets
+        return _search(connection, statement, NEWEST, limit, 1.0).messages
 
 
 def _assignees(database: Database, caller: Caller, named: set[str]) -> list[str]:
@@ -96,9 +96,9 @@ def _search(connection: sqlite3.Connection, statement: Statement, start: int, li
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        return Found(list(found)[:limit], None, indexed, cut=True)
-    shown = list(found)[:limit]
-    return Found(shown, found[shown[-1]] if len(found) > limit else None, indexed)
+        return Found(list(found.values())[:limit], None, indexed, cut=True)
+    shown = list(found.values())[:limit]
+    return Found(shown, shown[-1] if len(found) > limit else None, indexed)
 
 
 def _matches(connection: sqlite3.Connection, statement: Statement, before: int) -> Iterator[tuple[int, int]]:

@@ -140,7 +140,10 @@ class Statement:
             self._require_indexed(f"{one_of} AND priority <> 'medium'", values)
 
     def _assigned(self, named: set[str], assignees: list[str]) -> None:
-        one_of, values = "assigned_to IN (SELECT value FROM json_each(:assignees))", {"assignees": json.dumps(assignees)}
+        one_of, values = (
+            "assigned_to IN (SELECT value FROM json_each(:assignees))",
+            {"assignees": json.dumps(assignees)},
+        )
         if NOBODY in named:
             self.require(f"({one_of} OR assigned_to IS NULL)", values)
         elif named:

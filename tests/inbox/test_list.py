@@ -91,6 +91,19 @@ def test_a_row_tells_who_said_what_and_how_long_ago(client):
     assert "Waiting" not in row
 
 
+def test_a_search_shows_the_message_that_matched_and_leads_to_it(desk, client):
+    made = create(desk, subject="Long ago")
+    found = say(desk, made, "My zebra is striped.")
+    say(desk, made, "Never mind.")
+    page = client.get("/inbox?q=zebra").text
+    assert listed(page) == [made]
+    assert "My zebra is striped." in page
+    assert "Never mind." not in page
+    assert link(page, "Long ago") == f"/inbox/{made}?all#{found}"
+    assert f'id="{found}"' in client.get(f"/inbox/{made}?all").text
+    assert link(client.get("/inbox?q=never").text, "Long ago") == f"/inbox/{made}#last"
+
+
 def test_a_workspace_is_chosen_by_who_reaches_several(desk, client):
     second = desk.workspace("Sales")
     made = desk.api(
@@ -98,7 +111,10 @@ def test_a_workspace_is_chosen_by_who_reaches_several(desk, client):
     )
     page = client.get("/inbox").text
     assert listed(client.get(link(page, "Sales")).text) == [made.json()["data"]["id"]]
-    for page in (client.get("/inbox?workspace=ws_none"), client.post("/inbox/new", data=NEW | {"workspace": "ws_none"})):
+    for page in (
+        client.get("/inbox?workspace=ws_none"),
+        client.post("/inbox/new", data=NEW | {"workspace": "ws_none"}),
+    ):
         assert page.status_code == 404
         assert "There is no such workspace that you reach" in page.text
     with desk.client(desk.user("Sue", second)) as sue:

@@ -301,13 +301,13 @@ def test_no_import_brings_it_back(database: Database, db: Path, tmp_path: Path) 
 
 def test_a_search_finds_the_others_and_nothing_of_it(database: Database, index: SearchIndex, db: Path) -> None:
     oldest, newest = _create(database, body="common words"), _create(database, body="common words")
-    assert len(find(index, database, EVERYTHING, parse("common")).tickets) == 2
+    assert len(find(index, database, EVERYTHING, parse("common")).messages) == 2
     for one in (newest, oldest):
         assert keva("erase", one, "--yes", "--db", db).returncode == 0
         new = _create(database, body="common again")
         found = find(index, database, EVERYTHING, parse("common"))
         with database.read() as reader:
-            shown = [row["id"] for row in conversations.by_seq(reader, EVERYTHING, found.tickets)]
+            shown = [row["id"] for row in conversations.by_message(reader, EVERYTHING, found.messages)]
         assert shown == _ids(database)[::-1]
         assert new in shown
 

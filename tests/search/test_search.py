@@ -48,7 +48,7 @@ class Desk:
         before = conversations.NEWEST
         while before is not None:
             found = find(self.index, self.database, caller, parse(text), before, limit)
-            yield self.ids(found.tickets, caller)
+            yield self.ids(found.messages, caller)
             before = found.before
 
     def find(self, text, caller=EVERYTHING):
@@ -56,7 +56,7 @@ class Desk:
 
     def ids(self, seqs, caller=EVERYTHING):
         with self.database.read() as reader:
-            return [row["id"] for row in conversations.by_seq(reader, caller, seqs)]
+            return [row["id"] for row in conversations.by_message(reader, caller, seqs)]
 
     def close(self):
         self.index.close()
@@ -212,6 +212,35 @@ def test_a_message_is_found_at_once_and_its_ticket_by_it(desk):
     assert desk.find("thunderstorm") == [ticket]
 
 
+@pytest.mark.parametrize("few", [1, 1000])
+def test_filters_that_leave_few_tickets_and_those_that_leave_many_find_the_same(desk, monkeypatch, few):
+    monkeypatch.setattr("keva.search.statement.FEW", few)
+    monkeypatch.setattr("keva.search.statement.ROWS", 2)
+    monkeypatch.setattr(tables, "BLOCK", 2)
+    days = ["2024-03-01", "2023-01-01", "2024-02-01", "2025-01-01", "2023-05-01"]
+    fields = {"status": "pending", "priority": "urgent", "tags": ["Rare", "b"], "assignedTo": "Ann"}
+    for number, day in enumerate(days):
+        said = [{"body": f"refund {place}"} for place in range(3)]
+        desk.load(id=f"tkt_{number}", createdAt=f"{day}T00:00:00Z", messages=said, **fields)
+        desk.load(id=f"tkt_other{number}", tags=["common"])
+    marked = [f"tkt_{number}" for number in (4, 3, 2, 1, 0)]
+    for filters in (
+        "status:pending",
+        "priority:urgent",
+        "priority:high priority:urgent",
+        "tag:rare tag:b",
+        "assigned:ann",
+    ):
+        for words in ("", " refu", " refund 1"):
+            assert desk.find(filters + words) == marked
+            assert [ticket for page in desk.pages(filters + words, limit=2) for ticket in page] == marked
+        assert desk.find(f"{filters} after:2024 before:2024-03") == ["tkt_2"]
+        assert desk.find(f"refund {filters} before:2023-02") == ["tkt_1"]
+        assert desk.find(f"{filters} tag:common") == desk.find(f"{filters} before:2023") == []
+    assert set(desk.find("before:2024")) == {"tkt_1", "tkt_4"}
+    assert desk.find("tag:rare assigned:nobody") == desk.find("assigned:nobody priority:urgent") == []
+
+
 def test_who_reaches_one_workspace_never_finds_another_ones(desk):
     with desk.database.write() as tx:
         other = workspaces.create(tx, "Sales")["id"]
@@ -360,7 +389,7 @@ def test_a_search_that_takes_too_long_is_ended(desk, monkeypatch):
     desk.ticket("refund")
     found = find(desk.index, desk.database, EVERYTHING, parse("refund"))
     assert found.cut
-    assert found.tickets == []
+    assert found.messages == []
 
 
 def test_a_desk_for_tests_that_was_emptied_finds_nothing_of_before(tmp_path):
@@ -371,7 +400,7 @@ def test_a_desk_for_tests_that_was_emptied_finds_nothing_of_before(tmp_path):
     with database.write() as tx:
         new = {"subject": "It broke", "customerEmail": "jane@example.com", "body": "refund"}
         tickets.create(tx, EVERYTHING, NewTicket.model_validate(new))
-    assert len(find(index, database, EVERYTHING, parse("refund")).tickets) == 1
+    assert len(find(index, database, EVERYTHING, parse("refund")).messages) == 1
     database.put_back(empty)
-    assert find(index, database, EVERYTHING, parse("refund")).tickets == []
+    assert find(index, database, EVERYTHING, parse("refund")).messages == []
     database.close()
