@@ -215,7 +215,8 @@ def test_a_message_is_found_at_once_and_its_ticket_by_it(desk):
 @pytest.mark.parametrize("few", [1, 1000])
 def test_filters_that_leave_few_tickets_and_those_that_leave_many_find_the_same(desk, monkeypatch, few):
     monkeypatch.setattr("keva.search.statement.FEW", few)
-    monkeypatch.setattr("keva.search.statement.ROWS", 2)
+    for room in ("statement", "find"):
+        monkeypatch.setattr(f"keva.search.{room}.ROWS", 2)
     monkeypatch.setattr(tables, "BLOCK", 2)
     days = ["2024-03-01", "2023-01-01", "2024-02-01", "2025-01-01", "2023-05-01"]
     fields = {"status": "pending", "priority": "urgent", "tags": ["Rare", "b"], "assignedTo": "Ann"}
