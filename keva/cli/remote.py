@@ -35,9 +35,9 @@ from keva.transfer.exporter import export_tickets
     help="The file that tells which ticket became which, and where to go on.",
 )
 def push_command(db: Path, url: str, file: Path) -> None:
-    """Make the database's tickets in the Keva at URL.
+    """Make the tickets of the database in another Keva.
 
-    That goes through its API. Its key is read from the variable KEVA_REMOTE_KEY. Run again, it goes on where it was,
+    Its API is called at URL, with the key in the variable KEVA_REMOTE_KEY. Run again, it goes on where it was,
     and sends what is new.
     """
     remote = _remote(url)
@@ -56,10 +56,10 @@ def push_command(db: Path, url: str, file: Path) -> None:
 @click.option("--from", "url", metavar="URL", required=True, help="Such as https://app.keva.support.")
 @click.argument("file", type=FilePath(allow_dash=True), default="-")
 def pull_command(url: str, file: Path) -> None:
-    """Write the tickets of the Keva at URL to FILE.
+    """Write the tickets of another Keva to FILE.
 
-    They are JSON lines for import, and go to standard output without FILE. Where its answers are not as documented,
-    that is told. Its key is read from the variable KEVA_REMOTE_KEY.
+    They are JSON lines for import, on standard output where there is no FILE. Its API is called at URL, with the key in
+    the variable KEVA_REMOTE_KEY. Where its answers differ from what this Keva would answer is told.
     """
     remote = _remote(url)
     try:
