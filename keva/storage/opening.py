@@ -120,8 +120,11 @@ def reporting_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise FileUnusable(f"{path} cannot be opened: {error.strerror}.") from error
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_NOTADB:
             raise FileUnusable(f"{path} is not a Keva database: name another file.") from error
+        if code == sqlite3.SQLITE_CORRUPT:
+            raise FileUnusable(f"{path} is damaged: restore a backup.") from error
         if not os.access(path.absolute().parent, os.W_OK):
             raise FileUnusable(f"{path} cannot be used: its folder cannot be written to.") from error
         raise FileUnusable(f"{path} cannot be used: {error}.") from error
