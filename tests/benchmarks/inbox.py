@@ -45,6 +45,9 @@ SEARCHES = (
     "tag:nothing status:pending",
     "assigned:me",
     "before:2000",
+    "order after:2999",
+    "priority:urgent",
+    "assigned:ann",
     "zzzzz",
 )
 

@@ -189,6 +189,11 @@ def test_days_begin_at_midnight_and_months_and_years_at_their_first_day(desk):
     assert desk.find("before:2024-02-01") == ["tkt_2024-01-31"]
     assert desk.find("before:2024-2") == ["tkt_2024-01-31"]
     assert desk.find("after:2024-02-01 before:2025") == ["tkt_2024-02-01"]
+    for day in ("2026-01-01", "2020-01-01", "2025-06-01"):  # each taken in by itself
+        desk.load(id=f"tkt_{day}", createdAt=f"{day}T00:00:00Z")
+        assert desk.find("after:2025-12") == ["tkt_2026-01-01"]
+        assert desk.find("before:2024-2")[-1] == "tkt_2024-01-31"
+    assert desk.find("before:2021") == ["tkt_2020-01-01"]
 
 
 def test_the_newest_match_comes_first_and_every_ticket_once(desk):
