@@ -69,7 +69,7 @@ class Statement:
         self._values.update(values)
 
     def narrow(self, connection: sqlite3.Connection) -> None:
-        """Leaves out what need not be read: days without messages and, where one filter leaves few tickets, all others."""
+        """Leaves out what need not be read: other days and, where one filter leaves few tickets, all others."""
         if any(self._days):
             self._begin, self._end = span(connection, *self._days)
         for left in self._indexed:
