@@ -46,7 +46,6 @@ def connect_to_write(
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_WAL_BYTES}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: no write costs more by it
-        connection.execute("PRAGMA temp_store = MEMORY")  # or each batch would write its savepoints to a file
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # makes the WAL, if there is none
     except BaseException:
         connection.close()

@@ -118,9 +118,7 @@ class WriteConnection:
         """Leaves nothing in the files that was deleted: free pages, and the gaps within the others, hold old rows."""
         self.begin()
         self.run("ROLLBACK")
-        self.run("PRAGMA temp_store = FILE")  # the new file is made there first, and may be too large for memory
         self.run("VACUUM")
-        self.run("PRAGMA temp_store = MEMORY")
         self.run(f"PRAGMA busy_timeout = {_READERS_MILLISECONDS}")
         [(busy, *_)] = Reader(self.open()).all("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
