@@ -146,12 +146,14 @@ def remount(folder: Path, mode: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{mode}", folder], check=True, capture_output=True)
 
 
-def killed_at_each_step(run: Callable[[], object], before: Callable[[], object] = lambda: None) -> Iterator[int]:
+def killed_at_each_step(
+    run: Callable[[], object], before: Callable[[], object] = lambda: None, every: int = 1
+) -> Iterator[int]:
     """Runs it in a process of its own again and again, which is killed at its first, second... step, to the last one.
 
-    A step is a call of the system or of SQLite that may change something.
+    A step is a call of the system or of SQLite that may change something; `every` leaves out those in between.
     """
-    for step in itertools.count(1):
+    for step in itertools.count(1, every):
         before()
         if not _is_killed_at(step, run):
             return

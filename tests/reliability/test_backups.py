@@ -27,6 +27,9 @@ from .system import killed_at_each_step, killing, needs_fork, needs_strace
 Serve = Callable[..., Server]
 
 
+EVERY = [3, pytest.param(1, marks=pytest.mark.slow)]  # step at which it is killed
+
+
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     (tmp_path / "backups").mkdir()
@@ -248,13 +251,14 @@ def test_what_was_open_before_a_restore_neither_writes_nor_serves_after_it(db: P
 
 
 @needs_fork
+@pytest.mark.parametrize("every", EVERY)
 def test_a_restore_killed_at_any_step_leaves_a_desk_that_can_be_used(
-    db: Path, target: Path, figures: Counter[str]
+    db: Path, target: Path, every: int, figures: Counter[str]
 ) -> None:
     _seeded(db, 300)
     _backed_up(db, target)
     _seeded(db, 1)
-    for _ in killed_at_each_step(lambda: backups.restore(db, target), before=lambda: _tidy(db)):
+    for _ in killed_at_each_step(lambda: backups.restore(db, target), lambda: _tidy(db), every):
         assert backups.check(db) == []
         before = count(db, "tickets")
         assert before >= 300
@@ -264,10 +268,13 @@ def test_a_restore_killed_at_any_step_leaves_a_desk_that_can_be_used(
 
 
 @needs_fork
-def test_a_restore_killed_at_any_step_loses_no_ticket_that_was_in_the_wal_alone(db: Path, target: Path) -> None:
+@pytest.mark.parametrize("every", EVERY)
+def test_a_restore_killed_at_any_step_loses_no_ticket_that_was_in_the_wal_alone(
+    db: Path, target: Path, every: int
+) -> None:
     _seeded(db, 20)
     _backed_up(db, target)
-    for _ in killed_at_each_step(lambda: backups.restore(db, target), before=lambda: (_tidy(db), _leave_a_wal(db))):
+    for _ in killed_at_each_step(lambda: backups.restore(db, target), lambda: (_tidy(db), _leave_a_wal(db)), every):
         kept = [path for path in db.parent.glob("keva.db.replaced-*") if not path.name.endswith(("-wal", "-shm"))]
         assert max(count(path, "tickets") for path in (db, *kept)) >= 21
 

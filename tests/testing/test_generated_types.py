@@ -34,6 +34,7 @@ export const missing: Schemas["NewTicket"] = { subject: "It broke", body: "It re
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is missing")
 def test_what_the_readme_sends_fits_them_and_what_is_wrong_does_not(tmp_path):
     install = ["npm", "install", "--no-audit", "--no-fund", "--prefer-offline", *PACKAGES]
