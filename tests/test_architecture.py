@@ -4,6 +4,7 @@ import ast
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -183,3 +184,21 @@ def test_every_table_is_strict():
         assert dict(tables.fetchall()) == {
             name: 1 for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         }
+
+
+def test_a_thread_of_ours_has_no_name_that_threads_have_themselves():
+    """On Python 3.13 a method named `_handle` was no method any more."""
+    taken = {*dir(threading.Thread), *vars(threading.Thread()), "_handle", "_context"} - {"__init__", "run"}
+    found = 0
+    for module in MODULES.values():
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Thread") for base in node.bases):
+                found += 1
+                methods = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+                values = {
+                    one.attr
+                    for one in ast.walk(node)
+                    if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store)
+                }
+                assert (methods | values) & taken == set(), node.name
+    assert found == 3

@@ -80,7 +80,7 @@ class Sender(threading.Thread):
             due = self._look()
             over = elapsed() + _LONGEST_WITHOUT_A_LOOK
             for one in due:
-                if self._stopped.is_set() or self._is_stopping() or not self._handle(one):
+                if self._stopped.is_set() or self._is_stopping() or not self._send(one):
                     return False
                 if elapsed() > over:
                     break
@@ -108,7 +108,7 @@ class Sender(threading.Thread):
             _Due(event, 1, event, webhook.wants(kind, workspace)) for event, kind, workspace in new
         ]
 
-    def _handle(self, due: _Due) -> bool:
+    def _send(self, due: _Due) -> bool:
         """Sends it, unless it is not wanted; False when the receiver wants no more."""
         webhook, cursor = self._webhook, self._cursor if due.cursor is None else due.cursor
         if not due.wanted:
