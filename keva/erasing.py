@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 from keva import erased
@@ -145,7 +146,8 @@ def scrub(database: Database) -> bool:
     if times == scrubbed:
         return False
     try:
-        SearchIndex(database.path).drop_erased()
+        with closing(SearchIndex(database.path)) as index:
+            index.drop_erased()
     except IndexMissing as error:
         raise Unavailable(str(error)) from error
     database.rewrite()

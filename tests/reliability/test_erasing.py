@@ -146,7 +146,8 @@ def test_no_trace_of_a_customer_is_left_in_any_file(database: Database, index: S
 def test_traces_of_what_was_deleted_before_are_gone_too(database: Database, db: Path) -> None:
     """The row that is erased need not be where its text once stood."""
     _load(database, {"customerEmail": "ann@example.com", "subject": MARK * 20, "tags": [MARK] * 1000}, {})
-    SearchIndex(db).catch_up(1)
+    with closing(SearchIndex(db)) as index:
+        index.catch_up(1)
     _leave_traces(db)
     assert _places(db) == {"keva.db", "keva.db-search"}
     assert keva("erase", "--customer", "ann@example.com", "--yes", "--db", db).returncode == 0
@@ -197,7 +198,8 @@ def test_an_erasing_killed_at_any_step_is_whole_or_has_not_been(
 ) -> None:
     with closing(Database(db, identity.mint)) as database:
         _be_everywhere(database)
-        SearchIndex(db).catch_up(1)
+    with closing(SearchIndex(db)) as index:
+        index.catch_up(1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     seen = Counter[int]()
 
