@@ -83,7 +83,10 @@ class Statement:
         if not self._words:
             return [0]
         there = [part for part in parts(connection) if self._begin // PART <= part < min(before, self._end) / PART]
-        return there if self._few is None else [part for part in there if part in {seq // PART for seq in self._few}]
+        if self._few is None:
+            return there
+        theirs = {seq // PART for seq in self._few}
+        return [part for part in there if part in theirs]
 
     def newest(self, connection: sqlite3.Connection, part: int, before: int) -> list[tuple[int, int]]:
         """The next matching messages of that table, each with its ticket, the newest first."""
