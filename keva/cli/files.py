@@ -1,6 +1,9 @@
 """The commands for the database file as a whole."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -15,6 +18,8 @@ from keva.storage.paths import LOCK, SERVING, WAL
 from keva.transfer import samples
 from keva.transfer.exporter import export_tickets
 from keva.transfer.importer import TicketImporter
+
+STANDARD_OUTPUT = Path("-")
 
 
 @click.command("backup")
@@ -62,16 +67,10 @@ def export_command(db: Path, file: Path) -> None:
 
     FILE may be - for standard output.
     """
-    with open_database(db) as database, Progress("Exporting") as progress:
-        if file == Path("-"):
-            with streams.binary_output() as lines:
-                export_tickets(database, lines, progress.show)
-            return
-        with reporting_errors(file):
-            refuse_what_is_no_export(file)
-        with reporting_errors(file), in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
-            number = export_tickets(database, lines, progress.show)
-    streams.confirm(f"Exported {number} tickets to {file}.")
+    with open_database(db) as database, Progress("Exporting") as progress, export_into(file) as lines:
+        number = export_tickets(database, lines, progress.show)
+    if file != STANDARD_OUTPUT:
+        streams.confirm(f"Exported {number} tickets to {file}.")
 
 
 @click.command("seed")
@@ -93,7 +92,20 @@ def seed_command(db: Path, count: int, yes: bool) -> None:
     streams.confirm(f"Made {count} tickets in {db}.")
 
 
-def refuse_what_is_no_export(file: Path) -> None:
+@contextmanager
+def export_into(file: Path) -> Iterator[BinaryIO]:
+    """Standard output or, for the name of a file, what takes its place once the block has written all."""
+    if file == STANDARD_OUTPUT:
+        with streams.binary_output() as lines:
+            yield lines
+        return
+    with reporting_errors(file):
+        _refuse_what_is_no_export(file)
+    with reporting_errors(file), in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
+        yield lines
+
+
+def _refuse_what_is_no_export(file: Path) -> None:
     """An export replaces an older one or fills an empty file, and never a database, what goes with one, or more."""
     if not file.exists():
         return

@@ -11,7 +11,7 @@ import click
 
 from keva.cli import streams
 from keva.cli.common import Progress, open_database, takes
-from keva.cli.files import refuse_what_is_no_export
+from keva.cli.files import STANDARD_OUTPUT, export_into
 from keva.cli.settings import DB_THERE, REMOTE_KEY, FilePath
 from keva.errors import Invalid
 from keva.remote.client import Remote, RemoteFailed
@@ -19,7 +19,6 @@ from keva.remote.mapping import Mapping
 from keva.remote.pull import pull
 from keva.remote.push import Plan, Push, read
 from keva.storage.opening import reporting_errors
-from keva.storage.partial import in_place_of
 from keva.transfer.exporter import export_tickets
 
 
@@ -63,18 +62,12 @@ def pull_command(url: str, file: Path) -> None:
     """
     remote = _remote(url)
     try:
-        with Progress("Pulling") as progress:
-            if file == Path("-"):
-                with streams.binary_output() as lines:
-                    pull(remote, lines, progress.show)
-                return
-            with reporting_errors(file):
-                refuse_what_is_no_export(file)
-            with reporting_errors(file), in_place_of(file.resolve()) as partial, partial.open("wb") as lines:
-                number = pull(remote, lines, progress.show)
+        with Progress("Pulling") as progress, export_into(file) as lines:
+            number = pull(remote, lines, progress.show)
     finally:
         _tell_differences(remote)
-    streams.confirm(f"Pulled {number} tickets from {remote.url} to {file}.")
+    if file != STANDARD_OUTPUT:
+        streams.confirm(f"Pulled {number} tickets from {remote.url} to {file}.")
 
 
 def _remote(url: str) -> Remote:
