@@ -148,10 +148,11 @@ def test_one_ends_at_once_though_calls_are_held_and_waited_for(service, main, ma
 def test_one_that_nobody_calls_ends_by_itself(service, make, monkeypatch):
     held_one, first = make(), make()
     held = service._desks._desks[held_one.made["id"]].desk
+    folder = service._desks._desks[first.made["id"]].folder
     with held._used():  # a call that is under way for long, on the desk that was made first
         monkeypatch.setattr(desks, "IDLE_SECONDS", 0.05)
         service._desks.end(make().made["id"])  # which has the one that watches look again
-        wait_until(lambda: first.made["id"] not in service._desks._desks)
+        wait_until(lambda: not folder.exists())  # its last step: it is closed by then
         with pytest.raises(httpx.ConnectError):
             first.get(TICKETS)
         monkeypatch.undo()
