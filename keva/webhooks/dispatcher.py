@@ -124,9 +124,11 @@ class _Supervisor(threading.Thread):
                     sender.stop()
 
     def _look_now_and_then(self) -> None:
-        if now() < self._next_look or self.is_stopping:
+        if now() < self._next_look:
             return
-        self._next_look = now() + _LOOK_SECONDS
+        self._next_look = now() + _LOOK_SECONDS  # when stopping too: the wait until then is what keeps `run` from spinning
+        if self.is_stopping:
+            return
         try:
             self._look()
             self._forget_settled()

@@ -405,6 +405,24 @@ def test_from_the_signal_to_stop_on_no_try_begins(desk):
         desk.settled(4)
 
 
+def test_nothing_spins_while_a_stop_waits_for_a_try(desk, monkeypatch):
+    waits, wait = [], Recorder.wait
+    monkeypatch.setattr(Recorder, "wait", lambda recorder, seconds: waits.append(seconds) or wait(recorder, seconds))
+    monkeypatch.setattr("keva.webhooks.dispatcher._LOOK_SECONDS", 0.1)
+    letting_go = threading.Event()
+    with Receiver(lambda *_: letting_go.wait(20) and status(200)) as receiver:
+        desk.webhook(receiver.url)
+        desk.happen()
+        receiver.wait_for(1)
+        desk.dispatcher.stop_soon()
+        waits.clear()
+        until(lambda: len(waits) >= 4)
+        assert max(waits[1:]) > 0
+        letting_go.set()
+        desk.stop()
+    desk.start()
+
+
 def test_a_try_that_is_cut_off_by_a_stop_counts_as_not_tried(desk, monkeypatch):
     monkeypatch.setattr("keva.webhooks.dispatcher.STOP_SECONDS", 0.2)
     letting_go = threading.Event()
