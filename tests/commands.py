@@ -1,5 +1,6 @@
 """Commands in processes of their own, forked from one that has loaded them: loading takes half a second each time."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -140,6 +141,7 @@ def _become(
     """Makes the forked process what a new one is when it calls `run`."""
     from keva import cli
 
+    gc.freeze()  # else its first collection looks at, and so copies, all that it was forked with
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -16,7 +16,11 @@ __all__ = ["APP", "ROOT", "environ"]
 
 
 def pytest_configure():
-    """Has the tests' folders in memory, where there is room: that syncs are made and heeded, no disk has to show."""
+    """Saves time: the tests' folders are in memory, and what is compiled is kept for the next of many commands.
+
+    That syncs are made and heeded, no disk has to show.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     memory = Path("/dev/shm")
     if memory.is_dir() and shutil.disk_usage(memory).free > 2 * 1024**3:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))

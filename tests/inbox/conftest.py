@@ -4,10 +4,12 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
 from playwright.sync_api import sync_playwright
+from werkzeug.security import generate_password_hash
 
 from keva import identity, people, workspaces
 from keva.api.app import create_app
@@ -21,10 +23,11 @@ from keva.storage.database import Database
 
 KEY = "keva_live_for_the_inbox"
 PASSWORD = "correct horse battery"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None)
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--in-process-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -98,6 +101,15 @@ class Desk:
         return httpx.request(method, self.url + path, headers={"Authorization": f"Bearer {KEY}"}, **more)
 
 
+@pytest.fixture(scope="package", autouse=True)
+def cheap_passwords():
+    """Each hash takes a tenth of a second otherwise, as it has to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "generate_password_hash", partial(generate_password_hash, method="scrypt:1024:8:1"))
+        patch.setattr(passwords, "NOBODYS", generate_password_hash("", method="scrypt:1024:8:1"))
+        yield
+
+
 @pytest.fixture
 def new_desk(tmp_path_factory):
     """Makes desks, which are stopped after the test."""
@@ -129,7 +141,7 @@ def client(desk):
 def chromium():
     """The browser of this worker."""
     if not CHROMIUM:
-        pytest.skip("Chromium is not on this machine: apt-get install chromium")
+        pytest.skip("Chromium is not on this machine: apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS, headless=True)
         yield browser
