@@ -126,7 +126,7 @@ class _Supervisor(threading.Thread):
     def _look_now_and_then(self) -> None:
         if now() < self._next_look:
             return
-        self._next_look = now() + _LOOK_SECONDS  # when stopping too: the wait until then is what keeps `run` from spinning
+        self._next_look = now() + _LOOK_SECONDS  # also when stopping: `run` would spin otherwise
         if self.is_stopping:
             return
         try:
