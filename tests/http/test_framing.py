@@ -209,7 +209,7 @@ def test_a_line_made_to_be_slow_to_read_holds_nobody_up(running_server: Running)
     ):
         begun = time.perf_counter()
         running_server.ask(slow)
-        assert time.perf_counter() - begun < 0.5
+        assert time.perf_counter() - begun < 2
 
 
 @pytest.mark.parametrize(
