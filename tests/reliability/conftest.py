@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def serve(db: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
         assert "Traceback" not in server.log, server.log
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     if _FIGURES:
         terminalreporter.section("reliability, in figures")
         for what, number in _FIGURES.items():

@@ -205,7 +205,7 @@ def keva(*arguments: object) -> Done:
     without = {name: None for name in os.environ if name.startswith("KEVA_")}
     with CliRunner().isolation(env=without) as (out, err, *_):
         status = execute([str(argument) for argument in arguments], NoSignals())
-    return Done(status, out.getvalue().decode(), err.getvalue().decode())
+        return Done(status, out.getvalue().decode(), err.getvalue().decode())
 
 
 class NoSignals(Signals):
