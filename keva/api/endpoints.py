@@ -24,8 +24,7 @@ def list_tickets(call: Call) -> Answer:
 @_endpoint("POST", _TICKETS, scope=WRITE, body=models.NewTicket, answer=models.OneCreatedTicket, status=201)
 def create_ticket(call: Call) -> Answer:
     """Create a ticket."""
-    with call.database.write() as tx:
-        ticket_id, ticket = tickets.create(tx, call.caller, call.body)
+    ticket_id, ticket = call.database.write_in_group(lambda tx: tickets.create(tx, call.caller, call.body))
     return Answer(_data(ticket), 201, f"/api/v1/tickets/{ticket_id}")
 
 
@@ -38,8 +37,8 @@ def get_ticket(call: Call) -> Answer:
 @_endpoint("PATCH", _TICKET, scope=WRITE, body=models.TicketChange, answer=models.OneTicket)
 def update_ticket(call: Call) -> Answer:
     """Update a ticket."""
-    with call.database.write() as tx:
-        ticket = tickets.update(tx, call.caller, call.path["ticket_id"], call.body)
+    ticket_id = call.path["ticket_id"]
+    ticket = call.database.write_in_group(lambda tx: tickets.update(tx, call.caller, ticket_id, call.body))
     return Answer(_data(ticket))
 
 
@@ -52,8 +51,8 @@ def list_messages(call: Call) -> Answer:
 @_endpoint("POST", _MESSAGES, scope=WRITE, body=models.NewMessage, answer=models.OneMessage, status=201)
 def add_message(call: Call) -> Answer:
     """Add a message."""
-    with call.database.write() as tx:
-        message = tickets.add_message(tx, call.caller, call.path["ticket_id"], call.body)
+    ticket_id = call.path["ticket_id"]
+    message = call.database.write_in_group(lambda tx: tickets.add_message(tx, call.caller, ticket_id, call.body))
     return Answer(_data(message), 201)
 
 

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from keva.errors import FileUnusable, Unavailable
 from keva.storage import images, opening, schema
+from keva.storage.group_commit import GroupCommit
 from keva.storage.lock import FileLock
 from keva.storage.paths import LOCK, beside
 from keva.storage.pool import BorrowedReader, ReaderPool
@@ -16,6 +17,8 @@ from keva.storage.transaction import Reader, Transaction
 from keva.storage.write_connection import WriteConnection
 from keva.storage.writer import Write, Writer
 from keva.times import timestamp
+
+T = TypeVar("T")
 
 _HEALTH_SECONDS = 1.0  # between two test writes: anybody may ask for the health
 
@@ -58,6 +61,7 @@ class Database:
                 guards_wal=not for_tests,
             )
         self.writer = Writer(connection, lambda opened: Transaction(opened, self.now(), self.mint))
+        self._group = GroupCommit(self.writer)
 
     def read(self) -> BorrowedReader:
         """For single statements: `with database.read() as reader`, for whose length a connection is its own."""
@@ -79,6 +83,13 @@ class Database:
         Once the block is left without an exception, what it wrote would survive a power cut.
         """
         return self.writer.write()
+
+    def write_in_group(self, work: Callable[[Transaction], T]) -> T:
+        """What `work` gives, stored as by `write`, and sooner where several threads call it at a time.
+
+        It may be run twice, and by another of these threads.
+        """
+        return self._group.run(work)
 
     def rewrite(self) -> None:
         """Writes the file anew from what it holds, and empties the WAL: nothing that was deleted is in either then."""

@@ -69,6 +69,11 @@ class Transaction(Reader):
         self.now, self.mint = now, mint
         self.has_news = False
 
+    @property
+    def changes(self) -> int:
+        """Of rows, so far: it grows with each row that is written."""
+        return self._connection.total_changes
+
     def insert(self, prefix: str, sql: str, values: dict[str, Any]) -> Any:
         """Runs an INSERT ... ON CONFLICT (id) DO NOTHING RETURNING ... under a fresh `:id`, and gives its row.
 

@@ -8,9 +8,7 @@
 #   3  SAVEPOINT: what it writes can be undone alone.
 #   4  The block runs.
 #   5  RELEASE or, after an exception in the block, ROLLBACK TO: the others in the batch lose nothing by it.
-#   6  When another waits for the turn, the batch stays open for it. On a slow disk it also stays open until as many
-#      have written as in the larger of the last two batches: those who were answered are likely to come back. Who
-#      writes and sees nobody follow in half the time of a commit ends it. Otherwise COMMIT.
+#   6  When another waits for the turn, the batch stays open for it. Otherwise COMMIT.
 #   7  The batch is settled, and each `with` block in it ends: what it wrote is on disk, or an exception says it is not.
 #   8  Whoever committed checkpoints the WAL when it is long.
 #   9  Whoever committed lets go of the lock between processes; everyone lets go of the turn, after step 6 or 9.
@@ -47,10 +45,7 @@ from keva.storage.write_connection import WriteConnection
 TURN_SECONDS = 10.0  # how long to wait for the turn, and for a batch in which nothing happens
 _CLOSE_SECONDS = 2.0  # how long `close` waits for a block before it interrupts it, and then again
 _HELP_SECONDS = 0.1  # between two looks of who waits for a batch
-_SLOW_COMMIT = 0.002  # seconds: on faster disks the processor is what writes wait for
-_GATHERING_SHARE = 0.5  # of the time of a commit
-_LONGEST_GATHERING = 0.01  # seconds
-_BUSY = "Another write has not ended: nothing was stored. Try again."
+BUSY = "Another write has not ended: nothing was stored. Try again."
 _UNKNOWN = "Memory ran out while writing: whether this was stored is not known. Look before you try again."
 
 
@@ -66,7 +61,6 @@ class Writer:
         self._batch = Batch()
         self._batch.settle("committed")
         self._closing = False
-        self._sizes, self._commit_seconds = (1, 1), 0.0  # of the last two batches, in writes; of the last commit
 
     @property
     def broken(self) -> bool:
@@ -143,27 +137,24 @@ class Writer:
         """Steps 5 to 9, but for the wait; `error` is what the block raised."""
         self._note(error)
         if not self._turn.is_held_by(write):
-            raise Unavailable(_BUSY, 1)
+            raise Unavailable(BUSY, 1)
         if error is None:
             self._connection.run("RELEASE one")
         else:
             self._undo(error)
-        gathers = self._is_gathering() and error is None  # who failed does not stay to see whether another follows
-        if self._closing or not self._batch.is_open or not (self._turn.waiting or gathers):
+        if self._closing or not self._batch.is_open or not self._turn.waiting:
             self._end_batch()
         self._let_go(write)
 
     def wait_for_batch(self, write: "Write") -> None:
         """Step 7. Raises the batch's failure."""
         batch, changes, since = write.batch, -1, elapsed()
-        if self._is_gathering():
-            self._see_whether_another_follows(write)
         while not batch.wait(_HELP_SECONDS):
             self._help(write)
             if changes != self._connection.changes:
                 changes, since = self._connection.changes, elapsed()
             elif elapsed() - since > TURN_SECONDS:
-                batch.give_up(Unavailable(_BUSY, 1))
+                batch.give_up(Unavailable(BUSY, 1))
         try:
             batch.raise_failure()
         except Unavailable as failure:
@@ -182,7 +173,7 @@ class Writer:
 
     def _take_turn(self, write: "Write") -> None:
         if not self._turn.take(write, TURN_SECONDS):
-            raise Unavailable(_BUSY, 1)
+            raise Unavailable(BUSY, 1)
         if self._inside:  # by whoever was torn out of it
             self._fail(Unavailable(disk.OTHERWISE, 1))
         self._inside = True
@@ -199,26 +190,14 @@ class Writer:
         self._connection.run("ROLLBACK TO one")
         self._connection.run("RELEASE one")
 
-    def _is_gathering(self) -> bool:
-        return self._commit_seconds > _SLOW_COMMIT and self._batch.writes < max(self._sizes)
-
-    def _see_whether_another_follows(self, write: "Write") -> None:
-        """Ends the batch where none does, in half the time of a commit: the one that does will look for the next."""
-        batch, writes = write.batch, write.batch.writes
-        patience = min(self._commit_seconds * _GATHERING_SHARE, _LONGEST_GATHERING)
-        if not batch.wait(patience) and batch.writes == writes:
-            self._help(write)
-
     def _end_open_batch(self) -> None:
         if self._batch.is_open:
             self._end_batch()
 
     def _end_batch(self) -> None:
         self._batch.begin_commit()
-        began = elapsed()
         self._connection.commit()
         self._batch.settle("committed")
-        self._sizes, self._commit_seconds = (self._sizes[1], self._batch.writes), elapsed() - began
         self._connection.finish()
 
     def _help(self, write: "Write") -> None:
