@@ -180,7 +180,9 @@ def test_the_package_itself_imports_nothing():
 def test_every_table_is_strict():
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         schema.create(connection, "ws_1", "user_1", "2024-01-15T10:30:00Z", for_tests=True)
-        tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%'")
+        tables = connection.execute(
+            "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
         assert dict(tables.fetchall()) == {
             name: 1 for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         }

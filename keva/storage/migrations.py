@@ -248,4 +248,35 @@ END;
 CREATE INDEX tickets_of_priority ON tickets (priority) WHERE priority <> 'medium';
 CREATE INDEX tickets_with_tags   ON tickets (tags) WHERE tags <> '[]';
 """,
+    7: """
+CREATE VIEW new_tickets
+  (id, workspace, subject, status, priority, customer_email, customer_name, source, created_at,
+   message_id, body, event_id, done_by)
+AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false;
+
+CREATE TRIGGER ticket_created INSTEAD OF INSERT ON new_tickets BEGIN
+  SELECT raise(IGNORE) WHERE EXISTS (SELECT 1 FROM tickets WHERE id = new.id)
+    OR EXISTS (SELECT 1 FROM messages WHERE id = new.message_id);
+
+  INSERT INTO tickets
+    (seq, id, workspace, subject, status, priority, customer_email, customer_name, source, created_at, updated_at,
+     last_message, waiting)
+  SELECT
+    1 + max(tickets, ifnull((SELECT max(seq) FROM tickets), 0)), new.id, new.workspace, new.subject, new.status,
+    new.priority, new.customer_email, new.customer_name, new.source, new.created_at, new.created_at,
+    1 + max(messages, ifnull((SELECT max(seq) FROM messages), 0)), 1
+  FROM erased;
+
+  INSERT INTO messages (seq, id, ticket, direction, sender_email, sender_name, body, created_at)
+  SELECT
+    last_message, new.message_id, seq, 'inbound', new.customer_email, new.customer_name, new.body, new.created_at
+  FROM tickets WHERE seq = last_insert_rowid();
+
+  INSERT INTO events (seq, id, type, ticket, details, done_by, created_at)
+  SELECT
+    1 + max(events, ifnull((SELECT max(seq) FROM events), 0)), new.event_id, 'ticket.created',
+    (SELECT max(seq) FROM tickets), json_object('priority', new.priority), new.done_by, new.created_at
+  FROM erased;
+END;
+""",
 }

@@ -13,7 +13,7 @@ from keva.storage.objects import strange_object
 
 APPLICATION_ID = 0x4B657661  # "Keva"
 FOR_TESTS_ID = 0x4B657654  # "KevT": a file first made for tests, which may be emptied
-VERSION = 7
+VERSION = 8
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 # Invariants SQLite cannot enforce, by the version that brought them. Each query returns one sentence per violation.

@@ -2,16 +2,14 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from keva import identity
 from keva.errors import Unavailable
-from keva.storage import writer
-from keva.storage.batch import Batch
 from keva.storage.database import Database
 from keva.storage.transaction import Transaction
 
@@ -131,88 +129,3 @@ def test_a_write_that_cannot_be_undone_alone_is_undone_with_those_that_share_its
     stored = {f"name {place}" for place, error in enumerate(raised) if error is None}
     assert "name 3" not in stored
     assert _names(database) == stored
-
-
-@pytest.fixture
-def commits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The writes in each commit, on a disk that counts as slow and where nobody stops waiting for others."""
-    sizes: list[int] = []
-    begin_commit = Batch.begin_commit
-    monkeypatch.setattr(Batch, "begin_commit", lambda batch: (sizes.append(batch.writes), begin_commit(batch)))
-    monkeypatch.setattr(writer, "_SLOW_COMMIT", -1.0)
-    monkeypatch.setattr(writer, "_GATHERING_SHARE", 1e9)
-    monkeypatch.setattr(writer, "_LONGEST_GATHERING", 30.0)
-    return sizes
-
-
-def _write_apart(database: Database, places: Iterable[int], end: float = 10) -> list[threading.Thread]:
-    """Has so many threads write by themselves; gives those that are not done after `end` seconds."""
-    threads = [threading.Thread(target=_write_one, args=(database, place)) for place in places]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(end)
-    return [thread for thread in threads if thread.is_alive()]
-
-
-def _write_one(database: Database, place: int) -> None:
-    with suppress(KeyError):
-        _write_name(database, place)
-
-
-def _is_gathering(database: Database) -> bool:
-    """A batch is open, and nobody is in its block."""
-    return database.writer._batch.is_open and not database.writer._inside
-
-
-def test_on_a_slow_disk_a_commit_waits_until_those_are_back_who_shared_the_last_one(
-    database: Database, commits: list[int]
-) -> None:
-    _together(database, lambda place: _write_name(database, place))  # six, and the one that holds them up
-    assert not _write_apart(database, range(10, 17))
-    assert commits == [7, 7]
-    assert _names(database) >= {f"name {place}" for place in range(10, 17)}
-
-
-def test_on_a_slow_disk_who_is_left_alone_waits_for_a_moment_only(
-    database: Database, commits: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "_LONGEST_GATHERING", 0.01)
-    monkeypatch.setattr(writer, "_HELP_SECONDS", 30.0)
-    _together(database, lambda place: _write_name(database, place))
-    for place in (10, 3, 11, 12):  # the third of the names is refused
-        assert not _write_apart(database, [place])
-    assert commits == [7, 1, 1, 1, 1]
-    assert _names(database) >= {"name 10", "name 11", "name 12"}
-
-
-def test_a_refused_write_ends_the_batch_that_it_would_keep_open(
-    database: Database, commits: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "_HELP_SECONDS", 30.0)
-    _together(database, lambda place: _write_name(database, place))
-    waiting = threading.Thread(target=_write_one, args=(database, 10))
-    waiting.start()
-    until(lambda: _is_gathering(database))
-    _write_one(database, 3)
-    waiting.join(10)
-    assert not waiting.is_alive()
-    assert _names(database) >= {"name 10"}
-
-
-def test_a_close_ends_the_batch_that_waits_for_others(database: Database, commits: list[int]) -> None:
-    _together(database, lambda place: _write_name(database, place))
-    waiting = threading.Thread(target=_write_one, args=(database, 10))
-    waiting.start()
-    until(lambda: _is_gathering(database))
-    database.close()
-    waiting.join(10)
-    assert not waiting.is_alive()
-    with closing(Database(database.path, identity.mint)) as opened_again:
-        assert "name 10" in _names(opened_again)
-
-
-def test_one_client_alone_waits_for_nobody(database: Database, commits: list[int]) -> None:
-    for place in (10, 11):
-        assert not _write_apart(database, [place])
-    assert commits == [1, 1]

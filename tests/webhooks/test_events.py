@@ -2,6 +2,7 @@
 
 import ast
 import json
+import sqlite3
 from pathlib import Path
 
 import httpx
@@ -252,7 +253,6 @@ def test_an_event_and_its_change_are_both_there_or_neither(database, monkeypatch
     monkeypatch.setattr(events, "record", broken)
     before = rows(database)
     writes = (
-        lambda tx: tickets.create(tx, everything, new),
         lambda tx: tickets.update(tx, everything, ticket_id, TicketChange(status="solved")),
         lambda tx: tickets.add_message(tx, everything, ticket_id, NewMessage(body="a", senderEmail="a@example.com")),
     )
@@ -263,6 +263,15 @@ def test_an_event_and_its_change_are_both_there_or_neither(database, monkeypatch
     with database.snapshot() as reader:
         assert reader.one("SELECT count(*) FROM tickets") == reader.one("SELECT count(*) FROM messages") == (1,)
         assert reader.one("SELECT status FROM tickets") == ("open",)
+
+
+def test_a_ticket_and_its_event_are_both_there_or_neither(database, monkeypatch):
+    mint = database.mint
+    monkeypatch.setattr(database, "mint", lambda prefix: None if prefix == "evt" else mint(prefix))
+    before = rows(database)
+    with pytest.raises(sqlite3.IntegrityError, match=r"events\.id"), database.write() as tx:
+        tickets.create(tx, Caller(None, SCOPES, None), NewTicket.model_validate(NEW))
+    assert rows(database) == before
 
 
 def test_an_answer_is_one_transaction(keva):

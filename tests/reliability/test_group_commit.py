@@ -1,0 +1,242 @@
+"""Writes that one thread runs for all: in one transaction, each whole or not at all, and nobody waits in vain."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keva import identity
+from keva.errors import NotFound, Unavailable
+from keva.storage import group_commit
+from keva.storage.database import Database
+from keva.storage.group_commit import GroupCommit
+from keva.storage.transaction import Transaction
+
+from .faulty import Connection, wrap_connections
+from .served import until
+
+_INSERT = "INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)"
+Writing = tuple[int, Callable[[Transaction], None]]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    return wrap_connections(monkeypatch)
+
+
+@pytest.fixture
+def database(db: Path, failing: list[Connection]) -> Iterator[Database]:
+    database = Database(db, identity.mint)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of the groups that were stored."""
+    found: list[int] = []
+    store = GroupCommit._store
+    monkeypatch.setattr(GroupCommit, "_store", lambda this, group: (found.append(len(group)), store(this, group)))
+    return found
+
+
+def _add(place: int, error: Exception | None = None, first: Exception | None = None) -> Writing:
+    """Adds a workspace; raises `first` before that, or `error` after it."""
+
+    def work(tx: Transaction) -> None:
+        if first:
+            raise first
+        tx.all(_INSERT, (tx.mint("ws"), f"name {place}", tx.now))
+        if error:
+            raise error
+
+    return place, work
+
+
+def _names(database: Database) -> set[str]:
+    with database.read() as reader:
+        return {row[0] for row in reader.all("SELECT name FROM workspaces")} - {"Support"}
+
+
+def _start(database: Database, writes: Iterable[Writing]) -> tuple[list[threading.Thread], dict[int, Any]]:
+    """Has threads write; gives them, and what each raised or None, by its place, once it is known."""
+    outcomes: dict[int, Any] = {}
+
+    def run(place: int, work: Callable[[Transaction], None]) -> None:
+        try:
+            outcomes[place] = database.write_in_group(work)
+        except BaseException as error:
+            outcomes[place] = error
+
+    threads = [threading.Thread(target=run, args=write) for write in writes]
+    for thread in threads:
+        thread.start()
+    return threads, outcomes
+
+
+@contextmanager
+def _held_up(database: Database) -> Iterator[None]:
+    """Nobody has a turn to write, and one write alone waits for it."""
+    with suppress(Unavailable), database.write():
+        [thread], _ = _start(database, [_add(-1)])
+        until(lambda: database.writer.waiting == 1)
+        yield
+    thread.join()
+
+
+def _together(database: Database, *writes: Writing) -> dict[int, Any]:
+    """Has them be one group, after one write alone; gives what each raised."""
+    with _held_up(database):
+        threads, outcomes = _start(database, writes)
+        until(lambda: len(database._group._queue) == len(writes))
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def _alone(database: Database, place: int) -> None:
+    database.write_in_group(_add(place)[1])
+
+
+def test_what_comes_together_is_stored_in_one_transaction(database: Database, sizes: list[int]) -> None:
+    assert _together(database, *(_add(place) for place in range(6))) == dict.fromkeys(range(6))
+    assert _names(database) == {f"name {place}" for place in range(-1, 6)}
+    assert sizes == [1, 6]
+
+
+def test_a_result_is_the_callers_own(database: Database) -> None:
+    outcomes = _together(database, *((place, lambda tx, place=place: place) for place in range(6)))  # type: ignore[misc]
+    assert outcomes == {place: place for place in range(6)}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(_add(3, first=NotFound("no such ticket")), id="before it changed anything"),
+        pytest.param(_add(3, error=NotFound("no such message")), id="after it changed something"),
+        pytest.param(_add(3, error=KeyError("a bug")), id="by a bug"),
+        pytest.param((3, lambda tx: tx.all(_INSERT, ("ws_x", None, tx.now))), id="by a constraint"),
+    ],
+)
+def test_one_that_fails_takes_no_other_with_it(database: Database, refused: Writing) -> None:
+    outcomes = _together(database, *(_add(place) if place != 3 else refused for place in range(6)))
+    assert {place for place, outcome in outcomes.items() if outcome} == {3}
+    assert not isinstance(outcomes[3], Unavailable)
+    assert _names(database) == {f"name {place}" for place in (-1, 0, 1, 2, 4, 5)}
+
+
+def test_one_that_fails_alone_is_run_once(database: Database) -> None:
+    runs: list[None] = []
+    with pytest.raises(KeyError):
+        database.write_in_group(lambda tx: (_add(1)[1](tx), runs.append(None), {}["a bug"]))
+    assert runs == [None]
+    assert _names(database) == set()
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC])
+@pytest.mark.parametrize("statement", ["COMMIT", "BEGIN IMMEDIATE"])
+def test_when_their_transaction_fails_all_are_told_and_none_is_stored(
+    database: Database, failing: list[Connection], statement: str, code: int
+) -> None:
+    with _held_up(database):
+        threads, outcomes = _start(database, [_add(place) for place in range(6)])
+        until(lambda: len(database._group._queue) == 6)
+        failing[0].failing = {statement: code}
+    for thread in threads:
+        thread.join()
+    assert {type(outcome) for outcome in outcomes.values()} == {Unavailable}
+    assert len({id(outcome) for outcome in outcomes.values()}) == 6  # each has a traceback of its own
+    assert _names(database) <= {"name -1"}
+    failing[0].failing = {}
+    if code != sqlite3.SQLITE_IOERR_FSYNC:
+        _alone(database, 7)
+        assert "name 7" in _names(database)
+
+
+def test_where_sqlite_has_undone_all_each_is_stored_anew_or_told(database: Database, failing: list[Connection]) -> None:
+    """As when the disk is full for one: no other may write on outside of the transaction."""
+    tried: list[None] = []
+
+    def fills_the_disk(tx: Transaction) -> None:
+        tx.all("ROLLBACK")
+        tried.append(None)
+        raise Unavailable("The disk is full.")
+
+    outcomes = _together(database, *(_add(place) if place != 3 else (3, fills_the_disk) for place in range(6)))
+    assert isinstance(outcomes.pop(3), Unavailable)
+    assert set(outcomes.values()) == {None}
+    assert _names(database) == {f"name {place}" for place in (-1, 0, 1, 2, 4, 5)}
+    assert len(tried) == 2
+
+
+def test_one_client_alone_waits_for_nobody(
+    database: Database, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "GATHER_SECONDS", 30.0)
+    for place in range(5):
+        _alone(database, place)
+    assert sizes == [1] * 5
+
+
+def test_a_group_waits_for_as_many_as_there_were_in_the_last_one(
+    database: Database, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _together(database, *(_add(place) for place in range(6)))
+    monkeypatch.setattr(group_commit, "GATHER_SECONDS", 30.0)
+    early, _ = _start(database, [_add(place) for place in range(10, 15)])
+    until(lambda: len(database._group._queue) == 5)
+    last, _ = _start(database, [_add(15)])
+    for thread in early + last:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert sizes == [1, 6, 6]
+
+
+def test_who_is_left_alone_waits_for_a_moment_and_then_no_more(database: Database, sizes: list[int]) -> None:
+    _together(database, *(_add(place) for place in range(6)))
+    for place in (10, 11, 12):
+        _alone(database, place)
+        assert database._group._expected == 1
+    assert sizes == [1, 6, 1, 1, 1]
+
+
+def test_who_has_waited_for_long_is_refused_and_is_not_stored_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _held_up(database):
+        monkeypatch.setattr(group_commit, "TURN_SECONDS", 0.05)
+        [thread], outcomes = _start(database, [_add(1)])
+        thread.join(10)
+        assert isinstance(outcomes[1], Unavailable)
+    assert _names(database) == {"name -1"}
+
+
+class Torn(BaseException):
+    """As a KeyboardInterrupt."""
+
+
+def test_when_the_one_who_leads_is_torn_out_all_are_told_and_the_next_write_is_stored(database: Database) -> None:
+    def tear(_: Transaction) -> None:
+        raise Torn
+
+    outcomes = _together(database, _add(0), (1, tear), _add(2))
+    assert {type(outcome) for outcome in outcomes.values()} <= {Unavailable, Torn}
+    assert _names(database) == {"name -1"}
+    _alone(database, 7)
+    assert _names(database) == {"name -1", "name 7"}
+
+
+def test_a_close_tells_all_who_wait(database: Database) -> None:
+    with _held_up(database):
+        threads, outcomes = _start(database, [_add(place) for place in range(3)])
+        until(lambda: len(database._group._queue) == 3)
+        database.writer._closing = True
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert {type(outcome) for outcome in outcomes.values()} == {Unavailable}
+    assert _names(database) <= {"name -1"}
