@@ -9,7 +9,7 @@
 #   1  While somebody leads, nobody else does; what comes meanwhile is queued.
 #   2  Whoever queues as the last of those who are expected leads. Expected are all who wrote in the last group or were
 #      queued at its end, since a client that was answered is likely to come back. One client alone is never waited for.
-#   3  Whoever has been queued for 2 ms leads with those who have come.
+#   3  Otherwise whoever sees nobody follow for 2 ms leads with those who have come.
 #
 # What always holds:
 #
@@ -39,7 +39,7 @@ class GroupCommit:
         self._writer = writer
         self._lock = threading.Lock()
         self._queue: list[_Queued] = []
-        self._expected = 1
+        self._arrived, self._expected = 0, 1
         self._is_led = False
 
     def run(self, work: Callable[[Transaction], T]) -> T:
@@ -50,24 +50,28 @@ class GroupCommit:
         queued = _Queued(work)
         with self._lock:
             self._queue.append(queued)
+            self._arrived = seen = self._arrived + 1
             leads = len(self._queue) >= self._expected and not self._is_led
             self._is_led = self._is_led or leads
         if leads:
             self._lead()
         since = elapsed()
         while not queued.wait(GATHER_SECONDS):
-            self._lead_if_nobody_does(queued)
+            seen = self._lead_if_nobody_follows(queued, seen)
             if elapsed() - since > TURN_SECONDS:
                 self._give_up(queued)
         queued.raise_error()
         return queued.result  # type: ignore[no-any-return]
 
-    def _lead_if_nobody_does(self, queued: "_Queued") -> None:
+    def _lead_if_nobody_follows(self, queued: "_Queued", seen: int) -> int:
+        """How many have come by now; none since those `seen`, if it leads."""
         with self._lock:
-            leads = not self._is_led and queued in self._queue
+            arrived = self._arrived
+            leads = not self._is_led and arrived == seen and queued in self._queue
             self._is_led = self._is_led or leads
         if leads:
             self._lead()
+        return arrived
 
     def _lead(self) -> None:
         with self._lock:

@@ -243,7 +243,7 @@ def test_those_who_are_queued_at_its_end_are_waited_for_with_those_who_wrote(
 
 
 def test_who_was_stored_just_now_leads_no_more(database: Database, sizes: list[int]) -> None:
-    database._group._lead_if_nobody_does(_Queued(lambda _: None))
+    database._group._lead_if_nobody_follows(_Queued(lambda _: None), 0)
     assert sizes == []
     _alone(database, 1)
 
