@@ -56,6 +56,12 @@ class Turn:
         """How many wait in `take`."""
         return sum(not ticket.is_abandoned() for ticket in list(self._waiting)) if self._waiting else 0
 
+    @property
+    def is_free(self) -> bool:
+        """Not to be asked by the holder's thread, for which it is."""
+        last = self._last
+        return last.is_last and last.is_free()
+
     def take(self, holder: object, patience: float = 0.0) -> bool:
         """True once it is the holder's; False when another keeps it for all of `patience` seconds."""
         ticket = _Ticket(weakref.ref(holder))

@@ -118,9 +118,11 @@ class WriteConnection:
         """Leaves nothing in the files that was deleted: free pages, and the gaps within the others, hold old rows."""
         self.begin()
         self.run("ROLLBACK")
-        self.run("PRAGMA temp_store = FILE")  # it holds all of the database
-        self.run("VACUUM")
-        self.run("PRAGMA temp_store = MEMORY")
+        self.run("PRAGMA temp_store = FILE")  # VACUUM's copy of the whole database
+        try:
+            self.run("VACUUM")
+        finally:
+            self.run("PRAGMA temp_store = MEMORY")
         self.run(f"PRAGMA busy_timeout = {_READERS_MILLISECONDS}")
         [(busy, *_)] = Reader(self.open()).all("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:

@@ -119,6 +119,13 @@ class Writer:
             if not isinstance(error, Unavailable):
                 raise
 
+    def tell_news(self) -> None:
+        """What was committed stays so, whatever comes of it."""
+        try:
+            self.on_news()
+        except Exception:
+            LOG.exception("Webhooks were not told of an event, which is a bug; they go on with the next one.")
+
     # The steps of one write
 
     def enter(self, write: "Write") -> Transaction:
@@ -274,4 +281,4 @@ class Write:
         if error is None:
             self._writer.wait_for_batch(self)
             if self._transaction and self._transaction.has_news:
-                self._writer.on_news()
+                self._writer.tell_news()

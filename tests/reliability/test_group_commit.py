@@ -1,10 +1,13 @@
 """Writes that one thread runs for all: in one transaction, each whole or not at all, and nobody waits in vain."""
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -68,9 +71,13 @@ def _start(database: Database, writes: Iterable[Writing]) -> tuple[list[threadin
 
     def run(place: int, work: Callable[[Transaction], None]) -> None:
         try:
+            if isinstance(work, _Traced):
+                sys.settrace(work.trace)
             outcomes[place] = database.write_in_group(work)
         except BaseException as error:
             outcomes[place] = error
+        finally:
+            sys.settrace(None)
 
     threads = [threading.Thread(target=run, args=write) for write in writes]
     for thread in threads:
@@ -92,7 +99,7 @@ def _together(database: Database, *writes: Writing) -> dict[int, Any]:
     """Has them be one group, after one write alone; gives what each raised."""
     with _held_up(database):
         threads, outcomes = _start(database, writes)
-        until(lambda: len(database._group._queue) == len(writes))
+        until(lambda: len(database._group._queue) + len(outcomes) >= len(writes))
     for thread in threads:
         thread.join()
     return outcomes
@@ -180,6 +187,47 @@ def test_when_their_transaction_fails_all_are_told_and_none_is_stored(
         assert "name 7" in _names(database)
 
 
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_FSYNC])
+def test_what_a_statement_meets_on_the_disk_is_noted_and_after_a_failed_sync_nothing_is_written(
+    database: Database, failing: list[Connection], number: int, code: int
+) -> None:
+    def fails_once(tx: Transaction) -> None:
+        failing[0].failing = {_INSERT: code}
+        try:
+            _add(0)[1](tx)
+        finally:
+            failing[0].failing = {}
+
+    outcomes = _together(database, (0, fails_once), *(_add(place) for place in range(1, number)))
+    assert type(outcomes.pop(0)) is Unavailable
+    if code == sqlite3.SQLITE_FULL:
+        assert set(outcomes.values()) <= {None}
+        assert _names(database) == {f"name {place}" for place in (-1, *range(1, number))}
+        assert bool(database.writer.trouble) == (number == 1)  # until something is stored
+    else:
+        assert {type(outcome) for outcome in outcomes.values()} <= {Unavailable}
+        with pytest.raises(Unavailable, match="until Keva is started again"):
+            _alone(database, 7)
+        assert _names(database) == {"name -1"}
+
+
+def test_who_cannot_tell_webhooks_of_what_was_stored_fails_nobody(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    def with_news(tx: Transaction) -> None:
+        _add(0)[1](tx)
+        tx.has_news = True
+
+    def fail() -> None:
+        raise RuntimeError("can't start new thread")
+
+    database.writer.on_news = fail
+    assert set(_together(database, (0, with_news), _add(1), _add(2)).values()) == {None}
+    assert _names(database) == {f"name {place}" for place in range(-1, 3)}
+    assert "can't start new thread" in caplog.text
+
+
 def test_where_sqlite_has_undone_all_each_is_stored_anew_or_told(database: Database, failing: list[Connection]) -> None:
     """As when the disk is full for one: no other may write on outside of the transaction."""
     tried: list[None] = []
@@ -232,7 +280,7 @@ def test_those_who_are_queued_at_its_end_are_waited_for_with_those_who_wrote(
     threads += _start(database, [_add(place) for place in (3, 4)])[0]
     until(lambda: len(database._group._queue) == 2)
     going_on.set()
-    until(lambda: not database._group._is_led)
+    until(lambda: database._group._leading.is_free)
     threads += _start(database, [_add(place) for place in (5, 6)])[0]
     until(lambda: len(database._group._queue) == 4)
     threads += _start(database, [_add(7)])[0]
@@ -242,9 +290,13 @@ def test_those_who_are_queued_at_its_end_are_waited_for_with_those_who_wrote(
     assert sizes == [1, 3, 5]
 
 
-def test_who_was_stored_just_now_leads_no_more(database: Database, sizes: list[int]) -> None:
-    database._group._lead_if_nobody_follows(_Queued(lambda _: None), 0)
+def test_who_is_not_queued_any_more_leads_no_more(database: Database, sizes: list[int]) -> None:
+    """Its leader has settled it just now or, as here, is gone without having done so."""
+    queued = database._group._last = _Queued(lambda _: None)
+    database._group._look(queued, queued)
     assert sizes == []
+    with pytest.raises(Unavailable, match="not known"):
+        queued.outcome()
     _alone(database, 1)
 
 
@@ -284,15 +336,89 @@ class Torn(BaseException):
     """As a KeyboardInterrupt."""
 
 
-def test_when_the_one_who_leads_is_torn_out_all_are_told_and_the_next_write_is_stored(database: Database) -> None:
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_LOOK_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_when_the_leader_is_torn_out_all_are_told_and_the_next_write_is_stored(database: Database) -> None:
     def tear(_: Transaction) -> None:
         raise Torn
 
     outcomes = _together(database, _add(0), (1, tear), _add(2))
-    assert {type(outcome) for outcome in outcomes.values()} == {Unavailable, Torn}  # the latter in the one who led
+    assert {type(outcome) for outcome in outcomes.values()} == {Unavailable, Torn}  # the latter in the leader
     assert _names(database) == {"name -1"}
     _alone(database, 7)
     assert _names(database) == {"name -1", "name 7"}
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_when_it_is_torn_out_while_each_is_run_again_all_are_told_the_truth(database: Database) -> None:
+    runs: list[None] = []
+
+    def tear(_: Transaction) -> None:
+        runs.append(None)
+        if len(runs) == 2:
+            raise Torn
+
+    outcomes = _together(database, _add(0), (1, tear), _add(2, error=KeyError("a bug")), _add(3))
+    names = _names(database)
+    for place in (0, 3):
+        if not isinstance(outcomes[place], Torn):  # the leader, who knows as little as any caller then
+            assert (f"name {place}" in names) == (outcomes[place] is None)
+    assert outcomes[2] is not None
+    assert outcomes[1] is not None
+
+
+@pytest.mark.usefixtures("looks_often")
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("error", [Torn, MemoryError])
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_whatever_line_an_exception_falls_on_nobody_hangs_and_all_are_told_the_truth(
+    database: Database, error: type[BaseException], place: int, stride: int
+) -> None:
+    for number in count(0, stride):
+        seen: list[int] = []
+        names = [f"name {number * 10 + writer}" for writer in range(3)]
+
+        def work(writer: int, number: int = number, seen: list[int] = seen) -> Callable[[Transaction], None]:
+            add = _add(number * 10 + writer)[1]
+            return _Traced(add, number, error, seen) if writer == place else add
+
+        outcomes = _together(database, *((writer, work(writer)) for writer in range(3)))
+        stored = _names(database)
+        for writer, name in enumerate(names):
+            told = outcomes[writer]
+            if told is None:
+                assert name in stored, seen
+            elif isinstance(told, Unavailable) and "not known" not in told.sentence:
+                assert name not in stored, seen
+        _alone(database, -number - 2)
+        if not seen:
+            break
+    assert number > 20
+
+
+class _Traced:
+    """A write whose thread, and whoever runs it, raises once at some line of what is under test."""
+
+    def __init__(
+        self, work: Callable[[Transaction], None], line: int, error: type[BaseException], seen: list[int]
+    ) -> None:
+        self._work, self._error, self._line, self._seen = work, error, line, seen
+        self._numbers = count()
+
+    def __call__(self, tx: Transaction) -> None:
+        self._work(tx)
+
+    def trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename != group_commit.__file__:
+            return None
+        if event in ("call", "line") and next(self._numbers) == self._line:
+            self._seen.append(frame.f_lineno)
+            raise self._error
+        return self.trace
 
 
 def test_a_close_tells_all_who_wait(database: Database) -> None:
