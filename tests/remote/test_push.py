@@ -101,18 +101,18 @@ def test_a_second_run_sends_what_is_new_and_nothing_twice(keva, push, there):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("fault", ["reset", "close", "partial", 500, 503])
-@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("skip", [0, 1, 2])
 def test_a_call_whose_answer_is_lost_is_made_once(keva, push, when, fault, skip):
-    """The first POST makes the ticket, the second one its answer."""
+    """The first POST makes the ticket, the others its answers. All looks alike, and such a ticket was there before."""
     if fault == "partial" and when == "before":
         pytest.skip("there is no part of an answer before the call")
-    keva.seed(subject="Ticket a", customerEmail="customer@example.com", source="email", messages=[message("x")])
+    keva.seed(subject="Ticket a", customerEmail="customer@example.com", source="email", messages=[message("a_0")])
     arm = keva.drop if isinstance(fault, str) else keva.fail
     arm(fault, method="POST", when=when, skip=skip, times=1)
-    push(ticket("a", message("a_1"), message("a_2", body="Message a_1")))
+    push(ticket("a", message("a_1", body="Message a_0"), message("a_2", body="Message a_0")))
 
     made, _ = keva.tickets()
-    assert [one["body"] for one in keva.messages(made["id"])] == ["Message a_0", "Message a_1", "Message a_1"]
+    assert [one["body"] for one in keva.messages(made["id"])] == ["Message a_0"] * 3
 
 
 @pytest.mark.parametrize("lost", range(5))
@@ -132,12 +132,17 @@ def test_a_run_that_was_cut_off_at_any_call_goes_on_where_it_was(keva, remote, p
     monkeypatch.setattr(remote, "_ask", cut_off)
     with pytest.raises(KeyboardInterrupt):
         push(*tickets)
-    keva.seed(subject="Somebody else's")
+    anothers = [
+        keva.seed(
+            subject=subject, customerEmail="customer@example.com", source="email", messages=[message(subject[-1:])]
+        )
+        for subject in ("Ticket a", "Ticket b")
+    ]
     push(*tickets)
 
-    subjects = [one["subject"] for one in keva.tickets() if one["subject"] != "Somebody else's"]
-    assert sorted(subjects) == ["Ticket a", "Ticket b", "Ticket b"]
-    [first] = [one for one in keva.tickets() if one["subject"] == "Ticket a"]
+    made = [one for one in keva.tickets() if one["id"] not in {another["id"] for another in anothers}]
+    assert sorted(one["subject"] for one in made) == ["Ticket a", "Ticket b", "Ticket b"]
+    [first] = [one for one in made if one["subject"] == "Ticket a"]
     assert len(keva.messages(first["id"])) == 2
     assert first["status"] == "solved"
 
@@ -191,6 +196,19 @@ def test_a_ticket_that_is_refused_stops_no_other(keva, push):
     assert told.startswith("tkt_a: ")
     assert "answered 422, 'Validation failed'." in told
     assert [one["subject"] for one in keva.tickets()] == ["Ticket b"]
+
+
+def test_a_change_that_is_refused_is_told_and_counted(keva, remote, tmp_path):
+    keva.fail(422, body='{"error": "No such status"}', headers={"Content-Type": "application/json"}, method="PATCH")
+    told = []
+    with closing(Mapping(tmp_path / "pushed.jsonl", remote.url)) as mapping:
+        pushing = Push(remote, mapping, told.append)
+        pushing.begin()
+        for one in (ticket("a", status="closed"), ticket("b", status="closed")):
+            pushing.send(one)
+    assert [line.partition(":")[0] for line in told] == ["tkt_a"]
+    assert pushing.refused == 1
+    assert [one["status"] for one in keva.tickets()] == ["closed", "open"]
 
 
 def test_an_assignee_who_is_not_there_keeps_back_nothing_else(keva, push):
