@@ -214,8 +214,9 @@ CREATE TABLE erased_ids (
   digest  BLOB PRIMARY KEY CHECK (length(digest) = 32)  -- SHA-256: an id from another tool may tell of somebody
 ) STRICT, WITHOUT ROWID;
 
--- A view without rows, to insert into: a new ticket with its first message and the event. One statement costs a tenth less
--- of a create than three, since other threads take turns between statements. Where an id is taken, nothing is inserted.
+-- A view without rows, to insert into: a new ticket with its first message and its event. One statement makes a create a
+-- tenth cheaper than three do, since other threads get their turn between statements. Where an id is taken, nothing is
+-- inserted.
 CREATE VIEW new_tickets
   (id, workspace, subject, status, priority, customer_email, customer_name, source, created_at,
    message_id, body, event_id, done_by)

@@ -44,7 +44,7 @@ def connect_to_write(
         connection.execute(f"PRAGMA synchronous = {'OFF' if for_tests else 'FULL'}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_WAL_BYTES}")
-        # What a statement would need to undo itself is written down page by page, by default into a file.
+        # Pages that a statement or a savepoint changes are copied first, to be put back, by default into a file.
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: no write costs more by it

@@ -71,7 +71,7 @@ class Transaction(Reader):
 
     @property
     def changes(self) -> int:
-        """Of rows, so far: it grows with each row that is written."""
+        """A number that grows with each row that is written."""
         return self._connection.total_changes
 
     def insert(self, prefix: str, sql: str, values: dict[str, Any]) -> Any:
