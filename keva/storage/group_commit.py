@@ -87,7 +87,8 @@ class GroupCommit:
         try:
             while self._queue:
                 group.append(self._queue.popleft())
-            self._store(group)
+            if group:  # another may have led just before
+                self._store(group)
         finally:
             self._leading.release(leader)
             for queued in [*self._queue][:1]:  # it sleeps for as long as somebody leads
