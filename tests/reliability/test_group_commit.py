@@ -204,12 +204,21 @@ def test_what_a_statement_meets_on_the_disk_is_noted_and_after_a_failed_sync_not
     if code == sqlite3.SQLITE_FULL:
         assert set(outcomes.values()) <= {None}
         assert _names(database) == {f"name {place}" for place in (-1, *range(1, number))}
-        assert bool(database.writer.trouble) == (number == 1)  # until something is stored
     else:
         assert {type(outcome) for outcome in outcomes.values()} <= {Unavailable}
         with pytest.raises(Unavailable, match="until Keva is started again"):
             _alone(database, 7)
         assert _names(database) == {"name -1"}
+
+
+def test_the_health_tells_why_a_write_was_not_stored(database: Database, failing: list[Connection]) -> None:
+    failing[0].failing = {_INSERT: sqlite3.SQLITE_FULL}
+    with pytest.raises(Unavailable, match="disk is full"):
+        _alone(database, 1)
+    assert "disk is full" in str(database.writer.trouble)
+    failing[0].failing = {}
+    _alone(database, 1)
+    assert database.writer.trouble is None
 
 
 def test_who_cannot_tell_webhooks_of_what_was_stored_fails_nobody(
