@@ -1,14 +1,21 @@
-"""What a suite feels: the start, the reset, the seed, the plugin's presence."""
+"""What a suite feels: the start, the reset, the seed, a snapshot, a further desk, the plugin's presence."""
 
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 
+from keva.inbox.site import Site
 from keva.testing import Keva
+from keva.testing.desk import DeskOptions
+from keva.testing.service import ControlService
+from tests.benchmarks import load
 
 
 def main() -> None:
@@ -17,6 +24,8 @@ def main() -> None:
     with Keva() as keva:
         _row("reset of a desk of 100 tickets", _median(lambda: _reset(keva), 50), 2)
         _row("seed of 1,000 tickets", _median(lambda: _seed(keva), 10), 100)
+        _row("restore of a snapshot of 1,000 tickets", _median(lambda: _restore(keva), 20), 5)
+    _row("a further desk, of a hundred", statistics.median(_desks(100)), 30)
     _row("the plugin, to a suite that does not use it", _median(_plugin, 9), 5)
 
 
@@ -47,6 +56,31 @@ def _seed(keva: Keva) -> float:
     before = time.perf_counter()
     keva.seed([{} for _ in range(1000)])
     return time.perf_counter() - before
+
+
+def _restore(keva: Keva) -> float:
+    _seed(keva)
+    snapshot = keva.snapshot()
+    keva.reset()
+    before = time.perf_counter()
+    keva.restore(snapshot)
+    took = time.perf_counter() - before
+    assert len(keva.tickets()) == 1000
+    return took
+
+
+def _desks(number: int) -> Iterator[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        service = ControlService(Path(folder), DeskOptions(Site("127.0.0.1")), api_key=load.KEY)
+        thread = threading.Thread(target=service.run)
+        thread.start()
+        with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {load.KEY}"}) as client:
+            for _ in range(number):
+                before = time.perf_counter()
+                client.post("/__keva__/desks").raise_for_status()
+                yield time.perf_counter() - before
+        service.stop()
+        thread.join()
 
 
 def _plugin() -> float:
