@@ -236,6 +236,7 @@ class TestSettings:
         assert statuses[0] == 200
         assert 429 in statuses[1:]  # the minute may have turned once
         assert (tmp_path / "other.db").exists()
+        running.stop()  # a thread of its own writes the log
         assert f"GET {TICKETS} 200" in running.log.read_text()
 
     def test_the_port_and_the_host_may_too(self, serve):
