@@ -321,6 +321,17 @@ def test_no_group_is_empty_and_none_is_lost(
     assert min(sizes) > 0
 
 
+def test_who_was_queued_while_another_led_is_woken_at_its_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "_LOOK_SECONDS", 30.0)
+    with _held_up(database):
+        [thread], outcomes = _start(database, [_add(1)])
+        until(lambda: len(database._group._queue) == 1)
+    thread.join(10)
+    assert outcomes == {1: None}
+
+
 def test_who_is_left_alone_waits_for_a_moment_and_then_no_more(database: Database, sizes: list[int]) -> None:
     _together(database, *(_add(place) for place in range(6)))
     for place in (10, 11, 12):
