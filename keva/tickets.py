@@ -248,25 +248,7 @@ def add_message(tx: Transaction, caller: Caller, ticket_id: str, new: NewMessage
         {**_reach(caller, ticket_id), "now": tx.now, "waiting": new.direction == "inbound"},
     )
     ticket = _found(row)[0]
-    message, added = _insert_message(
-        tx, ticket, ticket_id, new.direction, new.sender_email, new.sender_name, new.body, new.body_html
-    )
-    events.record(tx, caller, "message.created", ticket, message)
-    return added
-
-
-def _insert_message(
-    tx: Transaction,
-    ticket: int,
-    ticket_id: str,
-    direction: str,
-    sender_email: str,
-    sender_name: str | None,
-    body: str,
-    body_html: str | None = None,
-) -> tuple[int, str]:
-    """Gives the message's seq and its JSON."""
-    row: tuple[int, str] = tx.insert(
+    message, added = tx.insert(
         "msg",
         f"""
         INSERT INTO messages (seq, id, ticket, direction, sender_email, sender_name, body, body_html, created_at)
@@ -277,15 +259,16 @@ def _insert_message(
         {
             "ticket": ticket,
             "ticket_id": ticket_id,
-            "direction": direction,
-            "sender_email": sender_email,
-            "sender_name": sender_name,
-            "body": body,
-            "body_html": body_html,
+            "direction": new.direction,
+            "sender_email": new.sender_email,
+            "sender_name": new.sender_name,
+            "body": new.body,
+            "body_html": new.body_html,
             "now": tx.now,
         },
     )
-    return row
+    events.record(tx, caller, "message.created", ticket, message)
+    return str(added)
 
 
 def _reach(caller: Caller, ticket_id: str) -> dict[str, object]:

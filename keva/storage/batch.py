@@ -16,7 +16,6 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self.writes = 0
         self._decision: dict[str, Outcome] = {}
         self._outcome: dict[str, Outcome] = {}
         self._ended = threading.Lock()  # unlocked at the end to wake those who wait; nothing else depends on it

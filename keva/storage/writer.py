@@ -136,7 +136,6 @@ class Writer:
             self._connection.begin()
             self._batch = Batch()
         write.batch = self._batch
-        write.batch.writes += 1
         self._connection.run("SAVEPOINT one")
         return self._begin(self._connection.open())
 
